@@ -1,0 +1,124 @@
+package umaas
+
+import (
+	"net/url"
+	"time"
+
+	"github.com/umaas/umaas/umaas/uma"
+)
+
+// FlowKind is the door an interactive flow came through. Both lead to the same pages and the same policies.
+type FlowKind string
+
+// The doors with a person before them.
+const (
+	FlowClaims    FlowKind = "claims"    // claims interaction endpoint (Grant §3.3.2)
+	FlowAuthorize FlowKind = "authorize" // authorization endpoint (RFC 6749 §4.1.1)
+)
+
+// Flow is one interactive process in one browser. The first request with protocol parameters stores them here and binds
+// them to the browser; every later step reads them from here, never from the browser (PS-04, SEC-71).
+type Flow struct {
+	Key         Key
+	Secret      SecretHash // the flow's handle is in the address bar, its browser binding in a cookie
+	Browser     SecretHash
+	Kind        FlowKind
+	Client      ClientID
+	RedirectURI string // validated
+	State       string
+	HasState    bool    // state is echoed iff it was sent (Grant §3.3.3)
+	Ticket      *Ticket // claims: the process as taken from the presented ticket
+	Authorize   *AuthorizeParams
+	Account     AccountID // whoever signed in first; a later change of person ends the flow (SEC-24)
+	Expires     time.Time
+}
+
+// AuthorizeParams is a validated authorization request.
+type AuthorizeParams struct {
+	Scope     []string
+	Nonce     string
+	Challenge string // S256
+	Resource  []string
+	MaxAge    int // seconds, -1 absent
+	Prompt    string
+	RS        ClientID // the resource server named by resource or aud, "" none
+}
+
+// Browser is the value of the browser-binding cookie, "" at the first visit.
+type Browser string
+
+// FlowStep is the page a flow is at.
+type FlowStep string
+
+// The steps. Each is entered only when the one before is done.
+const (
+	StepSignIn  FlowStep = "sign-in"
+	StepConsent FlowStep = "consent" // the owner herself: what may the app do with her record
+	StepGather  FlowStep = "gather"  // another party: what the owner will be told
+	StepProtect FlowStep = "protect" // a resource server asks for its PAT
+	StepBack    FlowStep = "back"    // nothing to ask: go to Redirect
+)
+
+// FlowView is all a page needs to show a step.
+type FlowView struct {
+	ID       string
+	Step     FlowStep
+	Kind     FlowKind
+	App      AppView
+	Person   *Account     // signed in
+	Digest   string       // of what is shown; an answer must carry it (SEC-47)
+	Records  []RecordView // consent: the sets in question with the lines to tick
+	Told     string       // gather: the literal sentence the owner will read
+	Purposes []string     // gather: purpose codes to choose from
+	Offline  bool         // authorize: offline_access was asked
+	Identity []string     // authorize: identity scopes asked
+	Redirect string
+	Expires  time.Time
+}
+
+// AppView is an app as a person should see it.
+type AppView struct {
+	ID        ClientID
+	Name      string
+	Host      string // of the validated redirect URI
+	URI       string
+	PolicyURI string
+	TOSURI    string
+	Dynamic   bool
+	Since     time.Time
+	CheckedBy string
+	CheckedAt time.Time
+}
+
+// RecordView is one resource set with what is asked of it.
+type RecordView struct {
+	Resource Resource
+	Label    string
+	Items    []Item
+}
+
+// ConsentAnswer is what the form posts: item ids per resource, an end, and the digest of what was shown.
+type ConsentAnswer struct {
+	Digest string
+	Items  []string  // Item.ID
+	Until  time.Time // zero: until stopped
+}
+
+// GatherAnswer is the requesting party's form.
+type GatherAnswer struct {
+	Digest  string
+	Purpose string
+	Note    string // ≤ 280 characters
+}
+
+// Redirect is where a flow sends the browser: a validated URI with the answer's parameters added to its kept query.
+type Redirect struct {
+	URI   string
+	Query url.Values
+}
+
+// PermissionsView pairs permissions with words, for the owner's pages.
+type PermissionsView struct {
+	Permission uma.Permission
+	Items      []Item
+}

@@ -1,0 +1,121 @@
+package umaas
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/umaas/umaas/umaas/keys"
+	"github.com/umaas/umaas/umaas/uma"
+)
+
+// Deps is everything the core needs; New checks it.
+type Deps struct {
+	Issuer  string // https, or http on loopback; no query, no fragment
+	Store   Store
+	Keys    *keys.Ring
+	Scopes  ScopeLanguage
+	Preview Previewer // nil: pages say that no preview can be had
+	Now     func() time.Time
+	Random  io.Reader
+	Logger  *slog.Logger
+	Limits  Limits
+}
+
+// Limits are lifetimes and bounds. DefaultLimits is safe; a zero member is refused by New.
+type Limits struct {
+	Ticket         time.Duration // 5 min (SEC-11)
+	Waiting        time.Duration // how long a submitted request waits for its owner: 30 days
+	Poll           time.Duration // interval asked of polling clients: 5 s
+	Flow           time.Duration // 10 min
+	Code           time.Duration // 60 s
+	RPT            time.Duration // 5 min (SEC-37)
+	Access         time.Duration // OAuth access tokens: 1 h
+	PAT            time.Duration // PAT access token: 1 h
+	Refresh        time.Duration // idle end of a refresh token: 90 days
+	Session        time.Duration // 12 h
+	Silence        time.Duration // after a denial: 30 days
+	MaxPermissions int           // in one request: 256 (SEC-48)
+	MaxScopes      int           // in one resource: 2,000
+}
+
+// DefaultLimits are the documented defaults.
+func DefaultLimits() Limits {
+	const day = 24 * time.Hour
+	return Limits{
+		Ticket: 5 * time.Minute, Waiting: 30 * day, Poll: 5 * time.Second, Flow: 10 * time.Minute, Code: time.Minute,
+		RPT: 5 * time.Minute, Access: time.Hour, PAT: time.Hour, Refresh: 90 * day, Session: 12 * time.Hour,
+		Silence: 30 * day, MaxPermissions: 256, MaxScopes: 2000,
+	}
+}
+
+// Previewer asks a resource server what permissions on one of its sets would show today: counts per kind of information,
+// never content.
+type Previewer interface {
+	Preview(ctx context.Context, r Resource, permissions []uma.Permission) (map[string]int, error)
+}
+
+// Service is the authorization server's core. Its methods are safe for concurrent use and hold no state of their own.
+type Service struct {
+	Deps
+	handles *Handles
+}
+
+// New checks the dependencies and opens the server's handle key, making one in an empty store.
+func New(ctx context.Context, d Deps) (*Service, error) {
+	if err := d.check(); err != nil {
+		return nil, err
+	}
+	key, err := d.handleKey(ctx)
+	if err != nil {
+		return nil, err
+	}
+	handles, err := NewHandles(key, d.Random)
+	if err != nil {
+		return nil, err
+	}
+	return &Service{Deps: d, handles: handles}, nil
+}
+
+func (d Deps) check() error {
+	u, err := url.Parse(d.Issuer)
+	switch {
+	case err != nil || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || strings.HasSuffix(d.Issuer, "/"):
+		return errors.New("issuer: want an absolute URL without query, fragment and closing slash")
+	case u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Hostname())):
+		return errors.New("issuer: want https (http is accepted for localhost alone)")
+	case d.Store == nil || d.Keys == nil || d.Scopes == nil || d.Now == nil || d.Random == nil || d.Logger == nil:
+		return errors.New("core: Store, Keys, Scopes, Now, Random and Logger are required")
+	case d.Limits.Ticket <= 0 || d.Limits.Waiting <= 0 || d.Limits.Poll <= 0 || d.Limits.Flow <= 0 || d.Limits.Code <= 0 ||
+		d.Limits.RPT <= 0 || d.Limits.Access <= 0 || d.Limits.PAT <= 0 || d.Limits.Refresh <= 0 || d.Limits.Session <= 0 ||
+		d.Limits.Silence <= 0 || d.Limits.MaxPermissions <= 0 || d.Limits.MaxScopes <= 0:
+		return errors.New("core: every limit must be above zero; start from DefaultLimits")
+	}
+	return nil
+}
+
+func loopback(host string) bool { return host == "localhost" || host == "127.0.0.1" || host == "::1" }
+
+const settingHandleKey = "handle-key"
+
+func (d Deps) handleKey(ctx context.Context) ([]byte, error) {
+	fresh := make([]byte, 32)
+	if _, err := io.ReadFull(d.Random, fresh); err != nil {
+		return nil, err
+	}
+	var key []byte
+	err := d.Store.Update(ctx, func(tx Tx) error {
+		var err error
+		key, err = tx.Setting(settingHandleKey)
+		if !errors.Is(err, ErrNotFound) {
+			return err
+		}
+		key = fresh
+		return tx.PutSetting(settingHandleKey, fresh)
+	})
+	return key, err
+}

@@ -1,0 +1,37 @@
+package umaas
+
+import (
+	"time"
+
+	"github.com/umaas/umaas/umaas/uma"
+)
+
+// Ticket is a permission ticket with the whole state of its authorization process. Each answer that continues the process
+// deletes this record and stores a successor under a new key in the same transaction, so that a ticket lives for exactly
+// one presentation (Grant §5.5, SEC-01, SEC-02).
+type Ticket struct {
+	Key         Key
+	Secret      SecretHash
+	Process     Key // the first ticket's key: names the process through all its tickets, and in audit
+	Owner       AccountID
+	RS          ClientID
+	Permissions []uma.Permission // what the resource server asked for
+	Client      ClientID         // bound at first presentation, or by the context URL's constraint; "" before (SEC-03)
+	Challenge   string           // PKCE S256 challenge given with the permission request, "" none
+	Party       *Party           // the requesting party once known
+	Purpose     string           // purpose-of-use code the party stated
+	Note        string           // the party's words to the owner
+	Request     Key              // the owner's inbox entry once submitted
+	Interval    int              // seconds asked of the client between polls
+	NotBefore   time.Time        // a poll before this doubles the interval (decisions 7)
+	Decoy       bool             // never leads anywhere (decisions 6)
+	Expires     time.Time
+}
+
+// Party is the requesting party of one process: an account of this server, with the claims that count for her.
+type Party struct {
+	Account  AccountID
+	Claims   []Claim
+	AuthTime time.Time
+	AMR      []string
+}
