@@ -1,0 +1,170 @@
+// Package config reads the configuration of `umaas serve`: a YAML file, then environment variables, then flags, each
+// overriding the one before. Every mistake is reported at once; every zero value is safe; an unknown member refuses.
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-playground/validator/v10"
+	"github.com/goccy/go-yaml"
+)
+
+// Config is the whole file. Roles chooses what one process runs; a role's section must be complete only where it runs.
+type Config struct {
+	Name    string   `yaml:"name" validate:"required,max=60"`                                            // the deployment, as people read it
+	Data    string   `yaml:"data" validate:"required"`                                                   // folder of the stores
+	Roles   []string `yaml:"roles" validate:"required,min=1,unique,dive,oneof=as gateway resolver fhir"` // resolver runs with gateway
+	AS      AS       `yaml:"as"`
+	Gateway Gateway  `yaml:"gateway"`
+	FHIR    FHIR     `yaml:"fhir"`
+	Health  string   `yaml:"health" validate:"omitempty,hostname_port"` // address of /healthz and /readyz, on a listener of its own
+}
+
+// Listener is where a role listens. Without TLS files it must be on loopback, or behind a proxy that ends TLS.
+type Listener struct {
+	Address string `yaml:"listen" validate:"omitempty,hostname_port"`
+	TLSCert string `yaml:"tls_cert" validate:"required_with=TLSKey,omitempty,file"`
+	TLSKey  string `yaml:"tls_key" validate:"required_with=TLSCert,omitempty,file"`
+	Proxied bool   `yaml:"behind_tls_proxy"`
+}
+
+// AS is the authorization server.
+type AS struct {
+	Listener `yaml:",inline"`
+	Issuer   string        `yaml:"issuer" validate:"omitempty,url"`
+	RPTLife  time.Duration `yaml:"rpt_lifetime" validate:"omitempty,min=10s,max=1h"`
+	NoSync   bool          `yaml:"insecure_no_sync"` // benchmarks only: acknowledged writes may be lost
+}
+
+// Gateway is the resource server: gateway, context URLs and resolver.
+type Gateway struct {
+	Listener   `yaml:",inline"`
+	Base       string `yaml:"base" validate:"omitempty,url"`     // origin as the outside sees it
+	Upstream   string `yaml:"upstream" validate:"omitempty,url"` // FHIR base URL; empty: the embedded server of this process
+	Credential string `yaml:"upstream_authorization"`            // Authorization header sent upstream
+	Issuer     string `yaml:"issuer" validate:"omitempty,url"`   // the deployment's authorization server
+	ClientID   string `yaml:"client_id"`                         // of this resource server; empty: registers itself
+	Secret     string `yaml:"client_secret"`
+	StateKey   string `yaml:"state_key" validate:"omitempty,len=64,hexadecimal"` // encrypts protection tokens at rest; empty: kept in the data folder
+}
+
+// FHIR is the embedded FHIR server. It listens only where it runs apart from the gateway.
+type FHIR struct {
+	Listener   `yaml:",inline"`
+	Credential string `yaml:"authorization" validate:"required_with=Address"` // the Authorization header it insists on
+}
+
+// Runs reports a role.
+func (c Config) Runs(role string) bool { return slices.Contains(c.Roles, role) }
+
+// Load reads path ("" for none), then the environment, then applies flags, and checks the whole.
+func Load(path string, environ []string, flags func(*Config)) (Config, error) {
+	var c Config
+	if path != "" {
+		raw, err := os.ReadFile(path)
+		if err != nil {
+			return Config{}, fmt.Errorf("configuration: %w", err)
+		}
+		d := yaml.NewDecoder(bytes.NewReader(raw), yaml.Strict(), yaml.DisallowUnknownField())
+		if err := d.Decode(&c); err != nil && !errors.Is(err, io.EOF) {
+			return Config{}, fmt.Errorf("configuration %s:\n%w", path, err)
+		}
+	}
+	if err := c.fromEnvironment(environ); err != nil {
+		return Config{}, err
+	}
+	if flags != nil {
+		flags(&c)
+	}
+	return c, c.Check()
+}
+
+// variables are the environment's names for what a container usually sets.
+func (c *Config) variables() map[string]*string {
+	return map[string]*string{
+		"UMAAS_NAME": &c.Name, "UMAAS_DATA": &c.Data, "UMAAS_ISSUER": &c.AS.Issuer, "UMAAS_AS_LISTEN": &c.AS.Address,
+		"UMAAS_GATEWAY_LISTEN": &c.Gateway.Address, "UMAAS_GATEWAY_BASE": &c.Gateway.Base, "UMAAS_UPSTREAM": &c.Gateway.Upstream,
+		"UMAAS_UPSTREAM_AUTHORIZATION": &c.Gateway.Credential, "UMAAS_GATEWAY_ISSUER": &c.Gateway.Issuer,
+		"UMAAS_CLIENT_ID": &c.Gateway.ClientID, "UMAAS_CLIENT_SECRET": &c.Gateway.Secret, "UMAAS_STATE_KEY": &c.Gateway.StateKey,
+		"UMAAS_HEALTH": &c.Health, "UMAAS_FHIR_LISTEN": &c.FHIR.Address, "UMAAS_FHIR_AUTHORIZATION": &c.FHIR.Credential,
+	}
+}
+
+func (c *Config) fromEnvironment(environ []string) error {
+	known := c.variables()
+	var unknown []string
+	for _, e := range environ {
+		name, value, _ := strings.Cut(e, "=")
+		switch target, ok := known[name]; {
+		case ok:
+			*target = value
+		case name == "UMAAS_ROLES":
+			c.Roles = strings.FieldsFunc(value, func(r rune) bool { return r == ',' || r == ' ' })
+		case strings.HasPrefix(name, "UMAAS_") && !strings.HasPrefix(name, "UMAAS_TEST"):
+			unknown = append(unknown, name)
+		}
+	}
+	if unknown != nil {
+		return fmt.Errorf("environment: no such setting: %s", strings.Join(unknown, ", "))
+	}
+	return nil
+}
+
+// Check reports everything that is wrong, a line each.
+func (c Config) Check() error {
+	var mistakes []error
+	var fields validator.ValidationErrors
+	if err := validator.New(validator.WithRequiredStructEnabled()).Struct(c); errors.As(err, &fields) {
+		for _, f := range fields {
+			mistakes = append(mistakes, fmt.Errorf("%s: %s %s", strings.TrimPrefix(f.Namespace(), "Config."), f.Tag(), f.Param()))
+		}
+	} else if err != nil {
+		mistakes = append(mistakes, err)
+	}
+	for _, rule := range []struct {
+		bad  bool
+		says string
+	}{
+		{c.Runs("as") && c.AS.Issuer == "", "as.issuer: required where the role as runs"},
+		{c.Runs("as") && c.AS.Address == "", "as.listen: required where the role as runs"},
+		{c.Runs("gateway") && c.Gateway.Address == "", "gateway.listen: required where the role gateway runs"},
+		{c.Runs("gateway") && c.Gateway.Base == "", "gateway.base: the origin as the outside sees it is required where the role gateway runs"},
+		{c.Runs("gateway") && c.Gateway.Issuer == "" && c.AS.Issuer == "", "gateway.issuer: which authorization server protects the records?"},
+		{c.Runs("gateway") && c.Gateway.Upstream == "" && !c.Runs("fhir"), "gateway.upstream: name a FHIR base, or run the role fhir in this process"},
+		{c.Runs("resolver") && !c.Runs("gateway"), "roles: resolver runs in the process of the gateway; name both"},
+		{c.Runs("fhir") && !c.Runs("gateway") && c.FHIR.Address == "", "fhir.listen: required where fhir runs without the gateway"},
+		{open(c.AS.Listener, c.AS.Issuer), "as: without TLS files listen on loopback, or say behind_tls_proxy"},
+		{open(c.Gateway.Listener, c.Gateway.Base), "gateway: without TLS files listen on loopback, or say behind_tls_proxy"},
+		{open(c.FHIR.Listener, ""), "fhir: without TLS files listen on loopback, or say behind_tls_proxy"},
+	} {
+		if rule.bad {
+			mistakes = append(mistakes, errors.New(rule.says))
+		}
+	}
+	if mistakes == nil {
+		return nil
+	}
+	return fmt.Errorf("configuration:\n%w", errors.Join(mistakes...))
+}
+
+// open reports a listener that would speak plain HTTP to a network, or an outside URL without TLS.
+func open(l Listener, outside string) bool {
+	if u, err := url.Parse(outside); outside != "" && (err != nil || u.Scheme == "http" && !local(u.Hostname())) {
+		return true
+	}
+	if l.Address == "" || l.TLSCert != "" || l.Proxied {
+		return false
+	}
+	host := l.Address[:strings.LastIndexByte(l.Address, ':')]
+	return !local(strings.Trim(host, "[]"))
+}
+
+func local(host string) bool { return host == "localhost" || host == "127.0.0.1" || host == "::1" }
