@@ -1,0 +1,268 @@
+package umaas
+
+import (
+	"slices"
+	"time"
+
+	"github.com/umaas/umaas/umaas/uma"
+)
+
+// Question is everything an assessment may look at. It is a value: whoever builds it has read it in one transaction.
+type Question struct {
+	Now          time.Time
+	Owner        AccountID
+	Client       Client
+	Party        *Party   // nil: nobody known yet
+	PartyAccount *Account // the account of Party
+	Purpose      string   // purpose of use the party stated
+	Asked        []AskedPermission
+	Answered     *Request // the owner's inbox entry of this process, nil: not asked yet
+	Decoy        bool     // never leads anywhere (decisions 6)
+	Language     ScopeLanguage
+
+	// purposeKept: the purpose was judged when the grant was made and cannot change afterwards.
+	purposeKept bool
+}
+
+// AskedPermission is RequestedScopes(r) of Grant §3.3.4 for one resource under one set of constraints, with the owner's
+// policies that could speak to it.
+type AskedPermission struct {
+	Resource    Resource
+	Scopes      []string // all registered for Resource; none asks for the resource as such (FedAuthz §4.1)
+	Constraints []uma.Constraint
+	Policies    []Policy
+	Base        *AskedBase // nil: the set stands on its own
+}
+
+// AskedBase is the record set a derived set rests on, with the record owner's policies for the derived set's owner. The
+// zero value is a base that is gone: it carries nothing.
+type AskedBase struct {
+	Resource Resource
+	Account  *Account // the derived set's owner, as party at the base
+	Policies []Policy
+}
+
+// Assess answers the one question behind all doors: may this client, for this party, have these scopes on these resources
+// now (Grant §3.3.4)? It is pure; what no policy in force gives is not given (Grant §5.6, SEC-39).
+func Assess(q Question) Decision {
+	if len(q.Asked) == 0 || q.Language == nil || q.Client.ID == "" || q.Owner == "" {
+		return Denied{Reason: ReasonNothingAsked}
+	}
+	if q.Decoy {
+		return assessDecoy(q)
+	}
+	granted, full := candidates(q)
+	switch {
+	case q.Party == nil && full:
+		return Permit{Granted: granted} // an app acting for itself
+	case q.Party == nil:
+		return NeedInfo{}
+	case q.PartyAccount == nil || q.PartyAccount.ID != q.Party.Account || q.PartyAccount.Disabled:
+		return Denied{Reason: ReasonParty}
+	case full:
+		return Permit{Granted: granted}
+	case q.Party.Account == q.Owner:
+		// The owner answered on the consent page of this very process; what she left out she left out.
+		return final(granted, ReasonPolicyNone)
+	case q.Answered == nil:
+		return Submitted{}
+	case q.Answered.State == RequestWaiting && q.Now.Before(q.Answered.Expires):
+		return Submitted{}
+	case q.Answered.State == RequestWaiting:
+		return final(granted, ReasonUnanswered)
+	default:
+		return final(granted, ReasonOwner)
+	}
+}
+
+// final is the rule for partial results: once the owner has answered, the part she permits is the result of the process
+// (Grant §3.3.4 leaves the choice to the server).
+func final(granted []Granted, reason string) Decision {
+	if len(granted) == 0 {
+		return Denied{Reason: reason}
+	}
+	return Permit{Granted: granted, Partial: true}
+}
+
+// assessDecoy looks like an owner who never answers.
+func assessDecoy(q Question) Decision {
+	switch {
+	case q.Party == nil:
+		return NeedInfo{}
+	case q.Answered != nil && !q.Now.Before(q.Answered.Expires):
+		return Denied{Reason: ReasonUnanswered}
+	default:
+		return Submitted{}
+	}
+}
+
+// candidates is CandidateGrantedScopes(r) for every asked permission, and whether that is all that was asked.
+func candidates(q Question) (granted []Granted, full bool) {
+	c := collector{at: map[string]int{}}
+	full = true
+	for _, a := range q.Asked {
+		rights, ok := q.candidate(a, &c)
+		if !ok || !satisfied(q.Language, rights, a) {
+			full = false
+		}
+	}
+	return c.list, full && len(c.list) > 0
+}
+
+// candidate adds what the policies give of one asked permission and returns it as rights.
+func (q Question) candidate(a AskedPermission, c *collector) (rights []Right, ok bool) {
+	asked, ok := oneClient(a.Constraints, q.Client.ID)
+	if !ok || a.Resource.Owner != q.Owner {
+		return nil, false
+	}
+	whole := Right{Scopes: keep(a.Scopes, a.Resource.Description.Scopes), Constraints: asked}
+	bases, ok := q.baseRules(a)
+	if !ok {
+		return nil, false
+	}
+	for _, s := range q.speaking(a) {
+		part := Right{Scopes: keep(whole.Scopes, s.scopes), Constraints: asked}
+		if len(part.Scopes) == 0 && len(a.Scopes) > 0 {
+			continue // nothing is left to ask, which is not the same as asking without scopes
+		}
+		for _, given := range s.rights(q.Language, part, q.Client.ID) {
+			for _, b := range bases {
+				for _, r := range b.rights(q.Language, given) {
+					c.add(a, s.policy, b, r)
+					rights = append(rights, r)
+				}
+			}
+		}
+	}
+	return rights, len(rights) > 0
+}
+
+// satisfied reports whether rights are all of what was asked.
+func satisfied(l ScopeLanguage, rights []Right, a AskedPermission) bool {
+	if len(a.Scopes) == 0 {
+		return len(rights) > 0
+	}
+	rest, _ := splitClient(a.Constraints)
+	return l.Covers(rights, Right{Scopes: a.Scopes, Constraints: rest})
+}
+
+// speech is one policy with the scopes it may speak to.
+type speech struct {
+	policy Policy
+	rules  []Rule
+	scopes []string
+}
+
+// speaking lists the policies in force for this party, client and purpose on one resource. Of the owner's consents for
+// the same app the newest one that names a scope decides on it: her last word counts.
+func (q Question) speaking(a AskedPermission) []speech {
+	policies := slices.Clone(a.Policies)
+	slices.SortStableFunc(policies, func(x, y Policy) int { return y.Created.Compare(x.Created) })
+	consented := map[string]bool{}
+	var out []speech
+	for _, p := range policies {
+		if !q.counts(p) {
+			continue
+		}
+		s := speech{policy: p, rules: rulesOn(p, a.Resource), scopes: a.Scopes}
+		if len(s.rules) == 0 {
+			continue
+		}
+		if p.Origin == OriginConsent {
+			s.scopes = slices.DeleteFunc(slices.Clone(a.Scopes), func(x string) bool { return consented[x] })
+			for _, r := range s.rules {
+				for _, x := range r.Scopes {
+					consented[x] = true
+				}
+			}
+			if len(s.scopes) == 0 && len(a.Scopes) > 0 {
+				continue
+			}
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// counts applies every condition of a policy; all must hold (SEC-19). An empty policy names nobody and gives nothing.
+func (q Question) counts(p Policy) bool {
+	return p.Owner == q.Owner && p.ID != "" && p.InForce(q.Now) &&
+		matchesWho(p.Who, q.PartyAccount, q.Client) &&
+		(p.Client == "" || p.Client == q.Client.ID) &&
+		(len(p.Purposes) == 0 || q.purposeKept || q.Purpose != "" && contains(p.Purposes, q.Purpose))
+}
+
+// rights of one speech on what was asked: never outside of it, whatever the language says (SEC-28).
+func (s speech) rights(l ScopeLanguage, asked Right, client ClientID) []Right {
+	var out []Right
+	for _, rule := range s.rules {
+		constraints, ok := oneClient(rule.Constraints, client)
+		if !ok {
+			continue
+		}
+		out = append(out, common(l, asked, Right{Scopes: rule.Scopes, Constraints: constraints})...)
+	}
+	return out
+}
+
+// common is Intersect, clipped to what was asked. A resource asked for without scopes is given by any rule that names it.
+func common(l ScopeLanguage, asked, given Right) []Right {
+	if len(asked.Scopes) == 0 {
+		return []Right{{Constraints: asked.Constraints}}
+	}
+	var out []Right
+	for _, r := range l.Intersect(asked, given) {
+		if r.Scopes = keep(r.Scopes, asked.Scopes); len(r.Scopes) > 0 {
+			r.Constraints = canonical(r.Constraints)
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// rulesOn are the rules of a policy on exactly this resource (SEC-41, SEC-42).
+func rulesOn(p Policy, r Resource) []Rule {
+	var out []Rule
+	for _, rule := range p.Rules {
+		if rule.Resource == r.ID && rule.RS == r.RS && p.Owner == r.Owner {
+			out = append(out, rule)
+		}
+	}
+	return out
+}
+
+// matchesWho reports whether the party of a policy is this person or, without one, this app. Only what this server itself
+// states counts: the account, its verified address, its claims with their issuer (SEC-20).
+func matchesWho(w Who, account *Account, client Client) bool {
+	switch w.Kind {
+	case WhoAccount:
+		return account != nil && w.Account != "" && w.Account == account.ID
+	case WhoEmail:
+		return account != nil && account.EmailVerified && w.Email != "" && w.Email == account.Email
+	case WhoClaim:
+		return account != nil && w.Claim.Issuer != "" && w.Claim.Name != "" && w.Claim.Value != "" && slices.Contains(account.Claims, w.Claim)
+	case WhoClient:
+		// A public client proves nothing about itself, so nobody can share with it as such.
+		return w.Client != "" && w.Client == client.ID && !client.Public()
+	default:
+		return false
+	}
+}
+
+// whoKeys are all parties a policy could name this requester by.
+func whoKeys(account *Account, client Client) []Who {
+	var out []Who
+	if account != nil {
+		out = append(out, Who{Kind: WhoAccount, Account: account.ID})
+		if account.EmailVerified && account.Email != "" {
+			out = append(out, Who{Kind: WhoEmail, Email: account.Email})
+		}
+		for _, c := range account.Claims {
+			out = append(out, Who{Kind: WhoClaim, Claim: c})
+		}
+	}
+	if client.ID != "" && !client.Public() {
+		out = append(out, Who{Kind: WhoClient, Client: client.ID})
+	}
+	return out
+}

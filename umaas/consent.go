@@ -1,0 +1,317 @@
+package umaas
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"time"
+
+	"github.com/umaas/umaas/umaas/uma"
+)
+
+// longConsent is the end from which on a consent is for use without the person (pages.md PG-03): a shorter one drops
+// offline access.
+const longConsent = 24 * time.Hour
+
+// records shows permissions as lines to tick, one record per resource. Of a derived set only what the standing right under
+// it carries is shown: nothing else could be given.
+func (s *Service) records(r Reader, perms []uma.Permission, resources map[ResourceID]Resource) ([]RecordView, error) {
+	var out []RecordView
+	for _, id := range orderedIDs(perms) {
+		res := resources[id]
+		base, err := s.askedBase(r, res)
+		if err != nil {
+			return nil, err
+		}
+		var rights []Right
+		for _, p := range perms {
+			if ResourceID(p.ResourceID) == id {
+				rest, _ := splitClient(p.Constraints)
+				rights = append(rights, s.grantable(res, base, Right{Scopes: p.Scopes, Constraints: rest})...)
+			}
+		}
+		out = append(out, RecordView{Resource: res, Label: labelOf(res), Items: s.describeRights(rights)})
+	}
+	return out, nil
+}
+
+// grantable is the part of a right that its owner may give: all of it, or what the base carries.
+func (s *Service) grantable(res Resource, base *AskedBase, asked Right) []Right {
+	q := Question{Now: s.Now(), Owner: res.Owner, purposeKept: true}
+	bases, ok := q.baseRules(AskedPermission{Resource: res, Base: base})
+	if !ok {
+		return nil
+	}
+	var out []Right
+	for _, b := range bases {
+		for _, r := range b.rights(s.Scopes, asked) {
+			if !slices.ContainsFunc(out, func(o Right) bool { return s.Scopes.Covers([]Right{o}, r) && len(r.Scopes) > 0 }) {
+				out = append(out, r)
+			}
+		}
+	}
+	return out
+}
+
+func orderedIDs(perms []uma.Permission) []ResourceID {
+	var ids []ResourceID
+	for _, p := range perms {
+		if id := ResourceID(p.ResourceID); !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// chosen turns ticked items into rules, one per resource and constraints. An id that was not shown is ErrBadAnswer; no id,
+// where there was something to tick, ErrNothingChosen.
+func chosen(records []RecordView, ids []string) ([]Rule, error) {
+	wanted := map[string]bool{}
+	for _, id := range ids {
+		wanted[id] = true
+	}
+	var rules []Rule
+	at := map[string]int{}
+	found := 0
+	for _, r := range records {
+		for _, item := range r.Items {
+			if !wanted[item.ID] {
+				continue
+			}
+			found++
+			for _, right := range item.Rights {
+				constraints := canonical(right.Constraints)
+				key := string(r.Resource.RS) + "\x00" + string(r.Resource.ID) + "\x00" + constraintKey(constraints)
+				if i, ok := at[key]; ok {
+					rules[i].Scopes = union(rules[i].Scopes, right.Scopes)
+					continue
+				}
+				at[key] = len(rules)
+				rules = append(rules, Rule{
+					Resource: r.Resource.ID, RS: r.Resource.RS, Scopes: union(nil, right.Scopes), Constraints: constraints,
+				})
+			}
+		}
+	}
+	switch {
+	case found < len(wanted):
+		return nil, fmt.Errorf("%w: unknown item", ErrBadAnswer)
+	case found == 0 && len(records) > 0:
+		return nil, ErrNothingChosen
+	}
+	return rules, nil
+}
+
+// AnswerConsent takes the owner's answer at either door and sends her back to the app: with a new ticket (Grant §3.3.3) or
+// an authorization code. What she ticked becomes a policy; her answer on the scopes shown replaces earlier ones she gave
+// this app. Errors: ErrFlowGone, ErrOtherBrowser, ErrOtherPerson, ErrStep, ErrChanged, ErrNothingChosen, ErrBadAnswer.
+func (s *Service) AnswerConsent(ctx context.Context, id string, b Browser, sess Session, a ConsentAnswer) (Redirect, error) {
+	now := s.Now()
+	if !a.Until.IsZero() && !a.Until.After(now) {
+		return Redirect{}, fmt.Errorf("%w: the end lies in the past", ErrBadAnswer)
+	}
+	var back Redirect
+	err := s.Store.Update(ctx, func(tx Tx) error {
+		f, v, account, err := s.answered(tx, id, b, sess, a.Digest, StepConsent, StepProtect)
+		if err != nil {
+			return err
+		}
+		rules, err := chosen(v.Records, a.Items)
+		if err != nil {
+			return err
+		}
+		if err := tx.DeleteFlow(f.Key); err != nil {
+			return gone(err)
+		}
+		if _, err := s.consent(tx, account, f, v.Records, rules, a.Until, now); err != nil {
+			return err
+		}
+		if f.Kind == FlowClaims {
+			back, err = s.backWithTicket(tx, f, account, sess, now)
+			return err
+		}
+		granted, err := s.grantedTo(tx, f, account, rules, now)
+		if err != nil {
+			return err
+		}
+		offline := v.Offline && (a.Until.IsZero() || a.Until.Sub(now) > longConsent)
+		code, err := s.finishAuthorize(tx, f, account, sess, granted, offline, now)
+		var refusal *uma.Error
+		if errors.As(err, &refusal) {
+			back = *s.errorRedirect(f.RedirectURI, f.State, refusal)
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		back = s.back(f, url.Values{"code": {code}})
+		return nil
+	})
+	if err != nil {
+		return Redirect{}, err
+	}
+	return back, nil
+}
+
+// backWithTicket stores the successor of the ticket that started the flow, now with its party (G-053, G-054).
+func (s *Service) backWithTicket(tx Tx, f Flow, a Account, sess Session, now time.Time) (Redirect, error) {
+	t := *f.Ticket
+	t.Party = &Party{Account: a.ID, Claims: a.Claims, AuthTime: sess.AuthTime, AMR: sess.AMR}
+	value, err := s.successor(tx, t, s.Limits.Ticket, now)
+	if err != nil {
+		return Redirect{}, err
+	}
+	return s.back(f, url.Values{"ticket": {value}}), nil
+}
+
+// consent stores what the owner ticked for an app that acts for her. Nothing ticked stores nothing.
+func (s *Service) consent(tx Tx, owner Account, f Flow, shown []RecordView, rules []Rule, until, now time.Time) (PolicyID, error) {
+	who := Who{Kind: WhoAccount, Account: owner.ID, Name: owner.Name}
+	same, err := s.replaceConsents(tx, owner.ID, f.Client, who, shown, rules, until, now)
+	if err != nil || same != "" || len(rules) == 0 {
+		return same, err
+	}
+	id, err := s.newPolicyID(now)
+	if err != nil {
+		return "", err
+	}
+	p := Policy{
+		ID: id, Owner: owner.ID, Who: who, Client: f.Client, Rules: rules, NotAfter: until, Origin: OriginConsent,
+		Created: now,
+	}
+	if err := tx.PutPolicy(p); err != nil {
+		return "", fmt.Errorf("store consent: %w", err)
+	}
+	return p.ID, s.tell(tx, now, AuditEvent{
+		Type: EventConsentGiven, Owner: owner.ID, Actor: owner.ID, Client: f.Client, Process: f.process(), Policy: p.ID,
+		RS: rules[0].RS, Resource: rules[0].Resource, Scopes: ruleScopes(rules),
+	})
+}
+
+// replaceConsents takes scopes that were shown and not ticked out of earlier consents to the same app: the latest answer is
+// the one that counts. A consent that says the same already is found and kept.
+func (s *Service) replaceConsents(tx Tx, owner AccountID, client ClientID, who Who, shown []RecordView, rules []Rule, until, now time.Time) (same PolicyID, err error) {
+	seen := map[PolicyID]bool{}
+	for _, record := range shown {
+		refused := refusedScopes(record, rules)
+		policies, err := tx.PoliciesFor(owner, record.Resource.RS, record.Resource.ID, []Who{who})
+		if err != nil {
+			return "", fmt.Errorf("read consents: %w", err)
+		}
+		for _, p := range policies {
+			if p.Origin != OriginConsent || p.Client != client || !p.InForce(now) {
+				continue
+			}
+			if !seen[p.ID] && slices.EqualFunc(p.Rules, rules, equalRule) && p.NotAfter.Equal(until) {
+				same = p.ID
+			}
+			seen[p.ID] = true
+			if len(refused) == 0 {
+				continue
+			}
+			if err := withoutScopes(tx, p, record.Resource, refused, now); err != nil {
+				return "", err
+			}
+		}
+	}
+	return same, nil
+}
+
+func refusedScopes(record RecordView, rules []Rule) []string {
+	var ticked, refused []string
+	for _, r := range rules {
+		if r.Resource == record.Resource.ID && r.RS == record.Resource.RS {
+			ticked = union(ticked, r.Scopes)
+		}
+	}
+	for _, item := range record.Items {
+		for _, right := range item.Rights {
+			for _, scope := range right.Scopes {
+				if !contains(ticked, scope) {
+					refused = append(refused, scope)
+				}
+			}
+		}
+	}
+	return refused
+}
+
+// withoutScopes narrows a policy on one resource; one that gives nothing more is revoked.
+func withoutScopes(tx Tx, p Policy, r Resource, refused []string, now time.Time) error {
+	var rules []Rule
+	changed := false
+	for _, rule := range p.Rules {
+		if rule.Resource == r.ID && rule.RS == r.RS {
+			left := slices.DeleteFunc(slices.Clone(rule.Scopes), func(s string) bool { return contains(refused, s) })
+			if len(left) != len(rule.Scopes) {
+				changed = true
+				if rule.Scopes = left; len(left) == 0 {
+					continue
+				}
+			}
+		}
+		rules = append(rules, rule)
+	}
+	if !changed {
+		return nil
+	}
+	if len(rules) == 0 {
+		p.Revoked = now
+	} else {
+		p.Rules = rules
+	}
+	if err := tx.PutPolicy(p); err != nil {
+		return fmt.Errorf("narrow consent: %w", err)
+	}
+	return nil
+}
+
+// grantedTo is the OAuth door's assessment: the same question as at the token endpoint, asked right after the answer.
+func (s *Service) grantedTo(tx Tx, f Flow, owner Account, rules []Rule, now time.Time) ([]Granted, error) {
+	if len(rules) == 0 {
+		return nil, nil
+	}
+	client, err := tx.Client(f.Client)
+	if err != nil {
+		return nil, fmt.Errorf("read client: %w", err)
+	}
+	t := Ticket{Owner: owner.ID, RS: rules[0].RS, Process: f.process(), Party: &Party{Account: owner.ID}}
+	for _, r := range rules {
+		if r.RS != t.RS {
+			return nil, errors.New("a consent of the OAuth door is about one resource server")
+		}
+		t.Permissions = append(t.Permissions, uma.Permission{ResourceID: string(r.Resource), Scopes: r.Scopes, Constraints: r.Constraints})
+	}
+	t, resources, err := s.standing(tx, t)
+	if err != nil {
+		return nil, err
+	}
+	q, err := s.question(tx, t, client, resources, now)
+	if err != nil {
+		return nil, err
+	}
+	if d, ok := Assess(q).(Permit); ok {
+		return d.Granted, nil
+	}
+	return nil, nil
+}
+
+func equalRule(a, b Rule) bool {
+	return a.Resource == b.Resource && a.RS == b.RS && slices.Equal(a.Scopes, b.Scopes) && slices.Equal(a.Constraints, b.Constraints)
+}
+
+func ruleScopes(rules []Rule) []string {
+	var out []string
+	for _, r := range rules {
+		out = union(out, r.Scopes)
+	}
+	return out
+}
+
+// newPolicyID grows with time, so that an owner's policies list in order; it is never used again (SEC-35).
+func (s *Service) newPolicyID(now time.Time) (PolicyID, error) {
+	key, err := s.handles.NewKey(now)
+	return PolicyID(key.String()), err
+}

@@ -1,0 +1,293 @@
+package umaas
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// HomeView is the owner's first page.
+type HomeView struct {
+	Waiting                     []RequestView // checked apps first
+	Shares                      []ShareView   // in force
+	Recent                      []HistoryEntry
+	People, Apps, Organizations int
+}
+
+// HistoryEntry is an event with the names its owner may read. Names are looked up, never stored with the event.
+type HistoryEntry struct {
+	AuditEvent
+	ActorName string
+	AppName   string
+	Label     string // the owner's word for the record
+}
+
+const (
+	homeRecent   = 5
+	usesWindow   = 1000 // newest events looked at for "last used"
+	maxHistory   = 500  // entries of one page
+	auditPage    = 200
+	maxShareable = 2000
+)
+
+// Home gathers the first page.
+func (s *Service) Home(ctx context.Context, owner AccountID) (HomeView, error) {
+	var v HomeView
+	inbox, err := s.Inbox(ctx, owner, Key{})
+	if err != nil {
+		return v, err
+	}
+	now := s.Now()
+	for _, unchecked := range []bool{false, true} {
+		for _, r := range inbox {
+			if r.open(now) && r.App.Dynamic == unchecked {
+				v.Waiting = append(v.Waiting, r)
+			}
+		}
+	}
+	shares, err := s.Shares(ctx, owner)
+	if err != nil {
+		return v, err
+	}
+	people, apps, organizations := map[string]bool{}, map[ClientID]bool{}, map[Claim]bool{}
+	for _, share := range shares {
+		if !share.InForce(now) {
+			continue
+		}
+		v.Shares = append(v.Shares, share)
+		switch who := share.Policy.Who; {
+		case share.Origin == OriginConsent:
+			apps[share.Client] = true
+		case who.Kind == WhoClient:
+			apps[who.Client] = true
+		case who.Kind == WhoClaim:
+			organizations[who.Claim] = true
+		default:
+			people[string(who.Account)+"\x00"+who.Email] = true
+		}
+	}
+	v.People, v.Apps, v.Organizations = len(people), len(apps), len(organizations)
+	history, err := s.History(ctx, owner, Key{}, auditPage)
+	if err != nil {
+		return v, err
+	}
+	for _, e := range history {
+		if e.Type == EventAccess && len(v.Recent) < homeRecent {
+			v.Recent = append(v.Recent, e)
+		}
+	}
+	return v, nil
+}
+
+// History pages the owner's events, newest first.
+func (s *Service) History(ctx context.Context, owner AccountID, before Key, limit int) ([]HistoryEntry, error) {
+	if owner == "" {
+		return nil, ErrNotFound
+	}
+	limit = min(max(limit, 1), maxHistory)
+	var out []HistoryEntry
+	err := s.Store.View(ctx, func(r Reader) error {
+		out = nil
+		events, err := r.Audit(owner, before, limit)
+		if err != nil {
+			return fmt.Errorf("read history: %w", err)
+		}
+		names := directory{reader: r}
+		for _, e := range events {
+			entry := HistoryEntry{AuditEvent: e}
+			if entry.ActorName, err = names.account(e.Actor); err != nil {
+				return err
+			}
+			if entry.AppName, err = names.client(e.Client); err != nil {
+				return err
+			}
+			if entry.Label, err = names.resource(owner, e.RS, e.Resource); err != nil {
+				return err
+			}
+			out = append(out, entry)
+		}
+		return nil
+	})
+	return out, err
+}
+
+// directory looks names up once per page.
+type directory struct {
+	reader   Reader
+	accounts map[AccountID]string
+	clients  map[ClientID]Client
+	labels   map[ResourceID]string
+}
+
+func (d *directory) account(id AccountID) (string, error) {
+	if name, ok := d.accounts[id]; ok || id == "" {
+		return name, nil
+	}
+	a, err := d.reader.Account(id)
+	if _, err := absent(err); err != nil {
+		return "", fmt.Errorf("read account: %w", err)
+	}
+	if d.accounts == nil {
+		d.accounts = map[AccountID]string{}
+	}
+	d.accounts[id] = cleanText(a.Name)
+	return d.accounts[id], nil
+}
+
+func (d *directory) app(id ClientID) (Client, error) {
+	if c, ok := d.clients[id]; ok || id == "" {
+		return c, nil
+	}
+	c, err := d.reader.Client(id)
+	if _, err := absent(err); err != nil {
+		return Client{}, fmt.Errorf("read client: %w", err)
+	}
+	if d.clients == nil {
+		d.clients = map[ClientID]Client{}
+	}
+	d.clients[id] = c
+	return c, nil
+}
+
+func (d *directory) client(id ClientID) (string, error) {
+	c, err := d.app(id)
+	return cleanText(c.Name), err
+}
+
+func (d *directory) resource(owner AccountID, rs ClientID, id ResourceID) (string, error) {
+	if label, ok := d.labels[id]; ok || id == "" {
+		return label, nil
+	}
+	res, err := d.reader.Resource(owner, rs, id)
+	missing, err := absent(err)
+	if err != nil {
+		return "", fmt.Errorf("read resource: %w", err)
+	}
+	if d.labels == nil {
+		d.labels = map[ResourceID]string{}
+	}
+	if !missing {
+		d.labels[id] = labelOf(res)
+	}
+	return d.labels[id], nil
+}
+
+// Shareable lists the owner's sets with everything she could share of each: all that is registered, or of a derived set
+// what the standing right under it carries.
+func (s *Service) Shareable(ctx context.Context, owner AccountID) ([]RecordView, error) {
+	var out []RecordView
+	err := s.Store.View(ctx, func(r Reader) error {
+		var err error
+		out, err = s.shareable(r, owner)
+		return err
+	})
+	return out, err
+}
+
+func (s *Service) shareable(r Reader, owner AccountID) ([]RecordView, error) {
+	sets, err := ownerResources(r, owner)
+	if err != nil {
+		return nil, err
+	}
+	var out []RecordView
+	for _, res := range sets {
+		if isDecoy(res.Description) {
+			continue
+		}
+		base, err := s.askedBase(r, res)
+		if err != nil {
+			return nil, err
+		}
+		rights := s.grantable(res, base, Right{Scopes: res.Description.Scopes})
+		if len(res.Description.Scopes) == 0 {
+			rights = nil
+		}
+		out = append(out, RecordView{Resource: res, Label: labelOf(res), Items: s.describeRights(rights)})
+	}
+	tagItems(out)
+	return out, nil
+}
+
+func ownerResources(r ResourceReader, owner AccountID) ([]Resource, error) {
+	var out []Resource
+	var rs ClientID
+	var id ResourceID
+	for len(out) < maxShareable {
+		page, err := r.OwnerResources(owner, rs, id, pageLimit)
+		if err != nil {
+			return nil, fmt.Errorf("list resources: %w", err)
+		}
+		out = append(out, page...)
+		if len(page) < pageLimit {
+			break
+		}
+		last := page[len(page)-1]
+		rs, id = last.RS, last.ID
+	}
+	return out, nil
+}
+
+// use is how often a policy was used lately.
+type use struct {
+	last  time.Time
+	count int
+}
+
+// uses counts accesses per policy over the newest events of an owner.
+func uses(r AuditReader, owner AccountID) (map[PolicyID]use, error) {
+	out := map[PolicyID]use{}
+	var before Key
+	for n := 0; n < usesWindow; n += auditPage {
+		page, err := r.Audit(owner, before, auditPage)
+		if err != nil {
+			return nil, fmt.Errorf("read history: %w", err)
+		}
+		for _, e := range page {
+			if e.Type != EventAccess || e.Policy == "" {
+				continue
+			}
+			u := out[e.Policy]
+			u.count++
+			if e.Time.After(u.last) {
+				u.last = e.Time
+			}
+			out[e.Policy] = u
+		}
+		if len(page) < auditPage {
+			break
+		}
+		before = page[len(page)-1].Key
+	}
+	return out, nil
+}
+
+// ruleRecords shows the rules of a policy as records with items.
+func (s *Service) ruleRecords(r ResourceReader, owner AccountID, rules []Rule) ([]RecordView, error) {
+	var out []RecordView
+	for _, rule := range rules {
+		right := Right{Scopes: rule.Scopes, Constraints: rule.Constraints}
+		i := slices.IndexFunc(out, func(v RecordView) bool { return v.Resource.ID == rule.Resource && v.Resource.RS == rule.RS })
+		if i >= 0 {
+			continue // its rules were taken together with the first
+		}
+		rights := []Right{right}
+		for _, other := range rules {
+			if other.Resource == rule.Resource && other.RS == rule.RS && !equalRule(other, rule) {
+				rights = append(rights, Right{Scopes: other.Scopes, Constraints: other.Constraints})
+			}
+		}
+		res, err := r.Resource(owner, rule.RS, rule.Resource)
+		missing, err := absent(err)
+		if err != nil {
+			return nil, fmt.Errorf("read resource: %w", err)
+		}
+		v := RecordView{Resource: res, Label: labelOf(res), Items: s.describeRights(rights)}
+		if missing {
+			v.Resource, v.Label = Resource{ID: rule.Resource, Owner: owner, RS: rule.RS}, "A record that is no longer here"
+		}
+		out = append(out, v)
+	}
+	tagItems(out)
+	return out, nil
+}

@@ -1,0 +1,133 @@
+package store
+
+import (
+	"time"
+
+	"github.com/umaas/umaas/umaas"
+)
+
+// Records with an end. It is always the first field, so that the garbage collection reads it without the rest.
+
+// expiry reads the first field of a record that expires.
+func expiry(raw []byte) (time.Time, error) {
+	if len(raw) == 0 || raw[0] == 0 || raw[0] > recordVersion {
+		return time.Time{}, errDamaged
+	}
+	c := codec{version: raw[0], decoding: true, in: string(raw[1:min(len(raw), 32)])} // a moment has at most 15 bytes
+	var end time.Time
+	c.when(&end)
+	return end, c.err
+}
+
+func ticketFields(c *codec, v *umaas.Ticket) {
+	c.when(&v.Expires)
+	c.key(&v.Key)
+	c.hash(&v.Secret)
+	c.key(&v.Process)
+	text(c, &v.Owner)
+	text(c, &v.RS)
+	slice(c, &v.Permissions, permissionFields)
+	text(c, &v.Client)
+	text(c, &v.Challenge)
+	optional(c, &v.Party, partyFields)
+	text(c, &v.Purpose)
+	text(c, &v.Note)
+	c.key(&v.Request)
+	number(c, &v.Interval)
+	c.when(&v.NotBefore)
+	c.flag(&v.Decoy)
+}
+
+func flowFields(c *codec, v *umaas.Flow) {
+	c.when(&v.Expires)
+	c.key(&v.Key)
+	c.hash(&v.Secret)
+	c.hash(&v.Browser)
+	text(c, &v.Kind)
+	text(c, &v.Client)
+	text(c, &v.RedirectURI)
+	text(c, &v.State)
+	c.flag(&v.HasState)
+	optional(c, &v.Ticket, ticketFields)
+	optional(c, &v.Authorize, func(c *codec, v *umaas.AuthorizeParams) {
+		c.list(&v.Scope)
+		text(c, &v.Nonce)
+		text(c, &v.Challenge)
+		c.list(&v.Resource)
+		number(c, &v.MaxAge)
+		text(c, &v.Prompt)
+		text(c, &v.RS)
+	})
+	text(c, &v.Account)
+}
+
+func grantFields(c *codec, v *umaas.Grant) {
+	c.when(&v.Expires)
+	c.key(&v.Key)
+	text(c, &v.Kind)
+	text(c, &v.Client)
+	text(c, &v.Party)
+	text(c, &v.Owner)
+	text(c, &v.RS)
+	slice(c, &v.Permissions, grantedFields)
+	c.list(&v.Scope)
+	c.list(&v.Audience)
+	c.key(&v.Process)
+	c.flag(&v.Once)
+	c.when(&v.Spent)
+	c.when(&v.Revoked)
+	c.when(&v.AuthTime)
+	c.when(&v.Created)
+}
+
+func grantedFields(c *codec, v *umaas.Granted) {
+	text(c, &v.Resource)
+	c.list(&v.Scopes)
+	slice(c, &v.Constraints, constraintFields)
+	slice(c, &v.Policies, text[umaas.PolicyID])
+	c.when(&v.Expires)
+	optional(c, &v.Base, func(c *codec, v *umaas.Base) {
+		text(c, &v.Owner)
+		text(c, &v.RS)
+		text(c, &v.Resource)
+		slice(c, &v.Policies, text[umaas.PolicyID])
+	})
+}
+
+func tokenFields(c *codec, v *umaas.Token) {
+	c.when(&v.Expires)
+	c.key(&v.Key)
+	c.hash(&v.Secret)
+	text(c, &v.Kind)
+	c.key(&v.Grant)
+	text(c, &v.Client)
+	c.when(&v.Used)
+	c.when(&v.Created)
+}
+
+func codeFields(c *codec, v *umaas.Code) {
+	c.when(&v.Expires)
+	c.key(&v.Key)
+	c.hash(&v.Secret)
+	text(c, &v.Client)
+	text(c, &v.RedirectURI)
+	text(c, &v.Challenge)
+	text(c, &v.Nonce)
+	c.key(&v.Grant)
+	c.when(&v.Used)
+}
+
+func sessionFields(c *codec, v *umaas.Session) {
+	c.when(&v.Expires)
+	c.key(&v.Key)
+	c.hash(&v.Secret)
+	text(c, &v.Account)
+	c.when(&v.AuthTime)
+	c.list(&v.AMR)
+	c.when(&v.Created)
+}
+
+// used is a single-use identifier that was spent; only its end is kept.
+type used struct{ expires time.Time }
+
+func usedFields(c *codec, v *used) { c.when(&v.expires) }

@@ -1,0 +1,154 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/umaas/umaas/umaas"
+	"github.com/umaas/umaas/umaas/store"
+	"github.com/umaas/umaas/umaas/store/kv"
+	"github.com/umaas/umaas/umaas/store/kv/boltkv"
+	"github.com/umaas/umaas/umaas/store/kv/kvtest"
+	"github.com/umaas/umaas/umaas/store/kv/memkv"
+	"github.com/umaas/umaas/umaas/store/storetest"
+)
+
+func over(t testing.TB, e kv.Engine, now func() time.Time) *store.Store {
+	t.Helper()
+	s, err := store.New(context.Background(), e, store.Options{Now: now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func bolt(t testing.TB, dir string) *boltkv.Engine {
+	t.Helper()
+	e, err := boltkv.Open(filepath.Join(dir, "as.db"), boltkv.Options{InsecureNoSync: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+func often() bool { return rand.IntN(2) == 0 }
+
+func TestMemory(t *testing.T) {
+	storetest.Run(t, func(t *testing.T, now func() time.Time) umaas.Store { return over(t, memkv.New(memkv.Options{}), now) })
+}
+
+func TestMemoryUnderConflicts(t *testing.T) {
+	storetest.Run(t, func(t *testing.T, now func() time.Time) umaas.Store {
+		return over(t, memkv.New(memkv.Options{Conflict: often}), now)
+	})
+}
+
+func TestBolt(t *testing.T) {
+	storetest.Run(t, func(t *testing.T, now func() time.Time) umaas.Store { return over(t, bolt(t, t.TempDir()), now) })
+}
+
+// TestThreeServers: several servers on one store that loses half of its commits.
+func TestThreeServers(t *testing.T) {
+	e := memkv.New(memkv.Options{Conflict: often})
+	storetest.Race(t, over(t, e, nil), over(t, e, nil), over(t, e, nil))
+}
+
+func TestCrash(t *testing.T) {
+	kvtest.CrashSubject(t, func(dir string) (kvtest.Subject, error) {
+		e, err := boltkv.Open(filepath.Join(dir, "as.db"), boltkv.Options{})
+		if err != nil {
+			return nil, err
+		}
+		s, err := store.New(context.Background(), e, store.Options{})
+		return storetest.Subject(s), err
+	})
+}
+
+func all(t *testing.T, e kv.Engine) []kv.Pair {
+	t.Helper()
+	var pairs []kv.Pair
+	err := e.View(context.Background(), func(tx kv.Tx) (err error) {
+		pairs, err = tx.Scan(nil, nil, kv.MaxScan)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pairs
+}
+
+func TestSchema(t *testing.T) {
+	for _, c := range []struct{ name, key, value, want string }{
+		{"empty", "", "", ""},
+		{"current", "=schema", "umaas-authorization-server/1", ""},
+		{"newer", "=schema", "umaas-authorization-server/2", "open store: store has schema 2, this program knows up to 1: start a newer program"},
+		{"zero", "=schema", "umaas-authorization-server/0", `open store: store has schema "umaas-authorization-server/0": it is not one of an authorization server`},
+		{"another program's", "=schema", "1", `open store: store has schema "1": it is not one of an authorization server`},
+		{"none, but data", "x", "1", "open store: store has no schema version: it is not one of an authorization server"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			e := memkv.New(memkv.Options{})
+			if c.key != "" {
+				err := e.Update(context.Background(), func(tx kv.Tx) error { return tx.Put([]byte(c.key), []byte(c.value)) })
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			before := all(t, e)
+			_, err := store.New(context.Background(), e, store.Options{})
+			if err == nil && c.want != "" || err != nil && err.Error() != c.want {
+				t.Errorf("error %v, want %q", err, c.want)
+			}
+			after := all(t, e)
+			if c.key == "" {
+				before = []kv.Pair{{Key: []byte("=schema"), Value: []byte("umaas-authorization-server/1")}}
+			}
+			if len(after) != len(before) || string(after[0].Key) != string(before[0].Key) || string(after[0].Value) != string(before[0].Value) {
+				t.Errorf("store changed from %q to %q", before, after)
+			}
+			if err := e.View(context.Background(), store.CheckSchema); (err == nil) != (c.want == "") {
+				t.Errorf("CheckSchema: %v", err)
+			}
+		})
+	}
+}
+
+// TestOpenTogether: servers that start at once on an empty store all start.
+func TestOpenTogether(t *testing.T) {
+	e := memkv.New(memkv.Options{Conflict: often})
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			if _, err := store.New(context.Background(), e, store.Options{}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func TestDamagedRecordIsNotAbsent(t *testing.T) {
+	e := memkv.New(memkv.Options{})
+	s := over(t, e, nil)
+	for value, want := range map[string]string{
+		"": "damaged", "\x01": "damaged", "\x01\x02ab\xff": "damaged", "\x02": "record of version 2, this program reads up to 1", "{}": "version 123",
+	} {
+		err := e.Update(context.Background(), func(tx kv.Tx) error { return tx.Put([]byte("Capp"), []byte(value)) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = s.View(context.Background(), func(r umaas.Reader) error {
+			_, err := r.Client("app")
+			return err
+		})
+		if err == nil || errors.Is(err, umaas.ErrNotFound) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %q", value, err, want)
+		}
+	}
+}

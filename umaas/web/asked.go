@@ -1,0 +1,68 @@
+package web
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/umaas/umaas/umaas"
+)
+
+// askedView is PG-06: what somebody asked of others, and where it stands.
+type askedView struct {
+	Requests []askedRow
+}
+
+type askedRow struct {
+	umaas.RequestView
+	State string // text key
+	What  summary
+	Open  bool
+	Token string
+}
+
+func (s *Site) asked(v *visit) error {
+	list, err := s.Service.Asked(v.Request.Context(), v.owner())
+	if err != nil {
+		return err
+	}
+	var d askedView
+	for _, r := range list {
+		row := askedRow{RequestView: r, What: summaryOf(r.Records, 3), Open: s.waits(r)}
+		switch {
+		case row.Open:
+			row.State = "asked.waiting"
+			row.Token = v.formToken(withdrawal(r.Owner, r.Key), "")
+		case r.Request.State == umaas.RequestAllowed:
+			row.State = "asked.allowed"
+		case r.Request.State == umaas.RequestDenied:
+			row.State = "asked.denied"
+		default:
+			row.State = "asked.old"
+		}
+		d.Requests = append(d.Requests, row)
+	}
+	return s.render(v, http.StatusOK, "asked", frame{Title: "asked.title", Here: "asked"}, d)
+}
+
+func withdrawal(owner umaas.AccountID, key umaas.Key) string {
+	return "withdraw " + string(owner) + " " + key.String()
+}
+
+func (s *Site) withdraw(v *visit) error {
+	if err := v.readForm(nil); err != nil {
+		return err
+	}
+	key, err := umaas.ParseKey(v.Param("key"))
+	if err != nil {
+		return errors.Join(errNoPage, err)
+	}
+	owner := umaas.AccountID(v.Param("owner"))
+	if err := v.checkToken(withdrawal(owner, key), ""); err != nil {
+		return err
+	}
+	if err := s.Service.WithdrawRequest(v.Request.Context(), v.owner(), owner, key); err != nil {
+		return err
+	}
+	v.leaveNotice("withdrawn")
+	return v.seeOther("/me/asked")
+}

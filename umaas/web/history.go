@@ -1,0 +1,163 @@
+package web
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/umaas/umaas/umaas"
+)
+
+// historyView is PG-13: day → who → what, newest first.
+type historyView struct {
+	Days []day
+	Next string // where the next page begins, "" at the end
+}
+
+type day struct {
+	Date   time.Time
+	Groups []lookGroup
+}
+
+// lookGroup is one line: equal entries of one day by one actor, opening into single ones.
+type lookGroup struct {
+	Key      string // text key of the sentence
+	Sentence []segment
+	Access   bool
+	Refused  bool
+	Actor    Name // "" the reader herself
+	App      Name
+	Label    Name
+	Kinds    []string // text keys of kinds of information
+	Times    int
+	From     time.Time
+	To       time.Time
+	Entries  []historyEntry
+}
+
+type historyEntry struct {
+	Time  time.Time
+	Count int
+}
+
+const historyPage = 100
+
+func (s *Site) history(v *visit) error {
+	var before umaas.Key
+	if at := v.Query("before"); at != "" {
+		var err error
+		if before, err = umaas.ParseKey(at); err != nil {
+			return errors.Join(errNoPage, err)
+		}
+	}
+	entries, err := s.Service.History(v.Request.Context(), v.owner(), before, historyPage)
+	if err != nil {
+		return err
+	}
+	d := historyView{Days: s.days(v, entries)}
+	if len(entries) == historyPage {
+		d.Next = entries[len(entries)-1].Key.String()
+	}
+	return s.render(v, http.StatusOK, "history", frame{Title: "history.title", Here: "history"}, d)
+}
+
+// days groups entries that read the same.
+func (s *Site) days(v *visit, entries []umaas.HistoryEntry) []day {
+	var out []day
+	for _, e := range entries {
+		g, ok := s.groupOf(v, e)
+		if !ok {
+			continue
+		}
+		local := e.Time.In(s.Zone)
+		date := time.Date(local.Year(), local.Month(), local.Day(), 0, 0, 0, 0, s.Zone)
+		if len(out) == 0 || !out[len(out)-1].Date.Equal(date) {
+			out = append(out, day{Date: date})
+		}
+		today := &out[len(out)-1]
+		i := slices.IndexFunc(today.Groups, func(o lookGroup) bool {
+			return o.Key == g.Key && o.Actor == g.Actor && o.App == g.App && o.Label == g.Label && slices.Equal(o.Kinds, g.Kinds)
+		})
+		if i < 0 {
+			today.Groups = append(today.Groups, g)
+			continue
+		}
+		o := &today.Groups[i]
+		o.Times, o.From, o.Entries = o.Times+1, e.Time, append(o.Entries, g.Entries...)
+	}
+	return out
+}
+
+// groupOf words one entry. Steps of the protocol that tell an owner nothing are left out.
+func (s *Site) groupOf(v *visit, e umaas.HistoryEntry) (lookGroup, bool) {
+	g := lookGroup{
+		Key: "history." + e.Type, Actor: name(e.ActorName), App: name(e.AppName), Label: name(e.Label), Times: 1, From: e.Time, To: e.Time,
+		Entries: []historyEntry{{Time: e.Time}},
+	}
+	if e.Access != nil {
+		g.Access, g.Refused = true, e.Access.Outcome != "success"
+		g.Key = "history.access." + verbOf(e.Access.Interaction)
+		if g.Refused {
+			g.Key = "history.access.refused"
+		}
+		for _, kind := range e.Access.Types {
+			if key := s.countKey(kind); !slices.Contains(g.Kinds, key) {
+				g.Kinds = append(g.Kinds, key)
+			}
+		}
+		g.Entries[0].Count = e.Access.Count
+	}
+	switch {
+	case e.Actor != "" && e.Actor == v.owner():
+		g.Actor = ""
+		g.Key += ".you"
+	case g.Actor == "" && g.App != "":
+		g.Actor, g.App = g.App, ""
+		g.Key += ".other"
+	default:
+		g.Key += ".other"
+	}
+	if !s.texts.has(g.Key) {
+		return lookGroup{}, false
+	}
+	var err error
+	if g.Sentence, err = s.sentence(g); err != nil {
+		s.Logger.Error("history sentence", "key", g.Key, "error", err)
+		return lookGroup{}, false
+	}
+	return g, true
+}
+
+// sentence fills the words of one line.
+func (s *Site) sentence(g lookGroup) ([]segment, error) {
+	var what []string
+	for _, kind := range g.Kinds {
+		what = append(what, s.texts[kind+".name"])
+	}
+	if len(what) == 0 {
+		what = []string{s.texts["history.whole"]}
+	}
+	actor, app := g.Actor, g.App
+	if actor == "" {
+		actor = Name(s.texts["history.someone"])
+	}
+	if app == "" {
+		app = Name(s.texts["history.an-app"])
+	}
+	return s.texts.say(g.Key, "actor", actor, "app", app, "what", strings.Join(what, ", "))
+}
+
+// verbOf puts a FHIR interaction into one of the verbs of PG-13.
+func verbOf(interaction string) string {
+	switch interaction {
+	case "create":
+		return "added"
+	case "update", "patch":
+		return "changed"
+	case "delete":
+		return "deleted"
+	}
+	return "looked"
+}

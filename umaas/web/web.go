@@ -1,0 +1,115 @@
+package web
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+)
+
+// Config is what the pages need; New checks it.
+type Config struct {
+	Service Service
+	SignIn  SignIn
+
+	Base string // path of the issuer, "" for none: all addresses begin with it
+
+	// Cookie names. With Secure they must begin with "__Host-" (PS-10); on loopback http every role of a machine has names
+	// of its own, because cookies ignore ports. BrowserCookie is the one the authorization and claims endpoints set.
+	SessionCookie string
+	BrowserCookie string
+	Secure        bool
+
+	DeploymentName string         // shown on every page
+	Help           string         // one line: whom to ask; "" none
+	CSRFKey        []byte         // 32 bytes or more, the same on all servers of a deployment
+	Zone           *time.Location // of the dates people read; nil: UTC
+
+	Now    func() time.Time
+	Random io.Reader
+	Logger *slog.Logger
+}
+
+// Site is the set of pages.
+type Site struct {
+	Config
+	texts     texts
+	templates pages
+	static    statics
+	cross     *http.CrossOriginProtection
+}
+
+// New checks the configuration and parses templates and texts, so that nothing can be missing later.
+func New(c Config) (*Site, error) {
+	switch {
+	case c.Service == nil || c.SignIn == nil || c.Now == nil || c.Random == nil || c.Logger == nil:
+		return nil, errors.New("web: Service, SignIn, Now, Random and Logger are required")
+	case c.SessionCookie == "" || c.BrowserCookie == "" || c.SessionCookie == c.BrowserCookie:
+		return nil, errors.New("web: SessionCookie and BrowserCookie are required and differ")
+	case c.Secure && !(strings.HasPrefix(c.SessionCookie, "__Host-") && strings.HasPrefix(c.BrowserCookie, "__Host-")):
+		return nil, errors.New(`web: over https cookie names must begin with "__Host-"`)
+	case len(c.CSRFKey) < 32:
+		return nil, errors.New("web: CSRFKey needs at least 32 bytes")
+	case c.DeploymentName == "":
+		return nil, errors.New("web: DeploymentName is required")
+	case strings.HasSuffix(c.Base, "/"):
+		return nil, errors.New("web: Base has no closing slash")
+	}
+	if c.Zone == nil {
+		c.Zone = time.UTC
+	}
+	c.CSRFKey = bytes.Clone(c.CSRFKey)
+	s := &Site{Config: c, cross: http.NewCrossOriginProtection()}
+	var err error
+	if s.texts, err = loadTexts(); err != nil {
+		return nil, err
+	}
+	if s.static, err = loadStatics(); err != nil {
+		return nil, err
+	}
+	if s.templates, err = s.loadTemplates(); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Mount adds the pages under r: method, address, what it shows or does.
+func (s *Site) Mount(r gin.IRouter) {
+	see := func(path string, h page) { r.GET(path, s.page(h)); r.HEAD(path, s.page(h)) }
+	do := func(path string, h page) { r.POST(path, s.page(s.sameOrigin(h))) }
+
+	r.GET("/static/:version/:file", s.staticFile)
+
+	see("/", func(v *visit) error { return v.seeOther("/me") })
+	see("/login", s.loginPage)
+	do("/login", s.login)
+	do("/logout", s.logout)
+
+	see("/flow/:id", s.flowPage)
+	do("/flow/:id/consent", s.answerConsent)
+	do("/flow/:id/details", s.answerDetails)
+	do("/flow/:id/protect", s.answerProtect)
+	do("/flow/:id/cancel", s.cancelFlow)
+	do("/flow/:id/switch", s.switchPerson)
+
+	see("/me", s.signedIn(s.home))
+	see("/me/requests", s.signedIn(s.requests))
+	see("/me/requests/:key", s.signedIn(s.request))
+	do("/me/requests/:key", s.signedIn(s.answerRequest))
+	see("/me/sharing", s.signedIn(s.sharing))
+	see("/me/sharing/:id", s.signedIn(s.share))
+	see("/me/sharing/:id/stop", s.signedIn(s.stopPage))
+	do("/me/sharing/:id/stop", s.signedIn(s.stop))
+	see("/me/sharing/:id/change", s.signedIn(s.changePage))
+	do("/me/sharing/:id/change", s.signedIn(s.change))
+	see("/me/share", s.signedIn(s.newSharePage))
+	do("/me/share", s.signedIn(s.newShare))
+	see("/me/history", s.signedIn(s.history))
+	see("/me/asked", s.signedIn(s.asked))
+	do("/me/asked/:owner/:key/withdraw", s.signedIn(s.withdraw))
+}
