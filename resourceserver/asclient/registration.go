@@ -1,0 +1,81 @@
+package asclient
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/umaas/umaas/umaas/uma"
+)
+
+// patScope is what a person is asked for at her first sign-in (flows.md A1): who she is, which FHIR resource she is, and
+// that this server may protect her resources while she is away (FedAuthz §1.3, F-016).
+const patScope = "openid fhirUser " + uma.ScopeProtection + " offline_access"
+
+// registration is the client metadata of RFC 7591 §2 this resource server sends, with the extension rpt_format.
+type registration struct {
+	Name         string   `json:"client_name,omitempty"`
+	RedirectURIs []string `json:"redirect_uris"`
+	GrantTypes   []string `json:"grant_types"`
+	Responses    []string `json:"response_types"`
+	AuthMethod   string   `json:"token_endpoint_auth_method"`
+	Scope        string   `json:"scope"`
+	Application  string   `json:"application_type"`
+	RPTFormat    string   `json:"rpt_format,omitempty"`
+	Audience     []string `json:"resource,omitempty"`
+}
+
+// Credentials returns this resource server's identity at the authorization server and registers it first where there is
+// none: configured, then stored, then dynamic registration (RFC 7591 §3.1).
+func (c *Client) Credentials(ctx context.Context) (Credentials, error) {
+	if c.cfg.ClientID != "" {
+		return Credentials{Issuer: c.cfg.Issuer, ClientID: c.cfg.ClientID, ClientSecret: c.cfg.ClientSecret}, nil
+	}
+	c.mu.Lock()
+	kept := c.credentials
+	c.mu.Unlock()
+	if kept.ClientID != "" {
+		return kept, nil
+	}
+	kept, err := c.cfg.Store.LoadCredentials(ctx, c.cfg.Issuer)
+	if errors.Is(err, ErrNoCredentials) {
+		kept, err = c.register(ctx)
+	}
+	if err != nil {
+		return Credentials{}, err
+	}
+	c.mu.Lock()
+	c.credentials = kept
+	c.mu.Unlock()
+	return kept, nil
+}
+
+func (c *Client) register(ctx context.Context) (Credentials, error) {
+	m, err := c.Metadata(ctx)
+	if err != nil {
+		return Credentials{}, err
+	}
+	to, err := endpoint("registration_endpoint", m.RegistrationEndpoint)
+	if err != nil {
+		return Credentials{}, fmt.Errorf("%w (an administrator can give client_id and secret instead)", err)
+	}
+	r := registration{
+		Name: c.cfg.Name, RedirectURIs: []string{c.cfg.RedirectURI}, Responses: []string{"code"},
+		GrantTypes: []string{uma.GrantTypeAuthorizationCode, uma.GrantTypeRefreshToken, uma.GrantTypeClientCredentials},
+		AuthMethod: "client_secret_basic", Scope: patScope, Application: "web", RPTFormat: c.cfg.RPTFormat,
+	}
+	if c.cfg.Audience != "" {
+		r.Audience = []string{c.cfg.Audience}
+	}
+	var got Credentials
+	err = c.do(ctx, call{method: http.MethodPost, url: to, json: r, accept: []int{http.StatusCreated}}, &got)
+	if err != nil {
+		return Credentials{}, fmt.Errorf("register at %s: %w", c.cfg.Issuer, err)
+	}
+	if got.ClientID == "" || got.ClientSecret == "" {
+		return Credentials{}, fmt.Errorf("%w: registration answered without client_id and client_secret", ErrUntrusted)
+	}
+	got.Issuer = c.cfg.Issuer
+	return c.cfg.Store.SaveNewCredentials(ctx, got)
+}

@@ -1,0 +1,96 @@
+package resourceserver
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/umaas/umaas/umaas/uma"
+)
+
+// launchContext is what an authorized app is told about its context URL (flows.md A2.5).
+type launchContext struct {
+	FHIRBase   string `json:"fhir_base"`
+	Level      Level  `json:"level"` // "user" or "patient"
+	Patient    string `json:"patient,omitempty"`
+	NeedBanner bool   `json:"need_patient_banner"`
+}
+
+// serveContext answers GET {context} with an RPT: which FHIR base and which patient. The patient's id is told only to who
+// holds a permission on the set this URL leads to; everybody else gets a ticket with zero scopes.
+func (c *ContextURLs) serveContext(w http.ResponseWriter, r *http.Request, h string) {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		w.Header().Set("Allow", "GET, HEAD")
+		writeJSONError(w, uma.ErrUnsupportedMethod.With("read the launch context by GET"))
+		return
+	}
+	if r.URL.Query().Has("access_token") {
+		writeJSONError(w, uma.ErrInvalidRequest.With("a token never travels in a query or form (GW-47)"))
+		return
+	}
+	launch, challenge, err := c.launch(r.Context(), h, bearer(r))
+	switch {
+	case err != nil:
+		c.fail(w, r, err)
+	case challenge.Ticket != "":
+		writeChallenge(w, challenge, "")
+	default:
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(launch)
+	}
+}
+
+// bearer is the token of exactly one Authorization header with the Bearer scheme, "" otherwise.
+func bearer(r *http.Request) string {
+	values := r.Header.Values("Authorization")
+	if len(values) != 1 {
+		return ""
+	}
+	scheme, token, ok := strings.Cut(values[0], " ")
+	if !ok || !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return strings.TrimSpace(token)
+}
+
+func (c *ContextURLs) launch(ctx context.Context, h, token string) (launchContext, Challenge, error) {
+	u, err := c.find(ctx, h)
+	if err != nil {
+		return launchContext{}, Challenge{}, err
+	}
+	reg, err := c.registration(ctx, u)
+	if errors.Is(err, ErrNoPAT) {
+		challenge, err := c.cfg.Desk.decoy(ctx, contextOf(u.Level), nil, clientConstraint(u), "")
+		return launchContext{}, challenge, err
+	}
+	if err != nil {
+		return launchContext{}, Challenge{}, err
+	}
+	if token != "" {
+		grant, err := c.cfg.Verifier.Verify(ctx, token)
+		if err != nil && !errors.Is(err, ErrInactive) {
+			return launchContext{}, Challenge{}, err
+		}
+		if err == nil && u.Client != "" && grant.ClientID != u.Client {
+			return launchContext{}, Challenge{}, ErrNotKept // a foreign client's URL does not exist
+		}
+		if err == nil && covers(grant, reg.Set) {
+			l := launchContext{FHIRBase: c.cfg.FHIRBase, Level: u.Level, Patient: u.Patient, NeedBanner: u.Patient != ""}
+			return l, Challenge{}, c.touch(ctx, u)
+		}
+	}
+	challenge, err := c.cfg.Desk.ask(ctx, reg, nil, clientConstraint(u), "")
+	return launchContext{}, challenge, err
+}
+
+// covers holds where a grant carries at least one scope on exactly this set.
+func covers(g Grant, set Set) bool {
+	for _, p := range g.Permissions {
+		if p.Set == set && len(p.Scopes) > 0 {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,115 @@
+package resourceserver
+
+import (
+	"context"
+	"crypto/rand"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/umaas/umaas/umaas/uma"
+)
+
+// unowned is the proof for answers about which no owner can be told: malformed requests, and refusals before a token named
+// anybody's set. They go to the log.
+func unowned() audited { return audited{done: true} }
+
+// record hands the noted events to the recorder and returns once they are durable (decisions 10).
+func (c *call) record(ctx context.Context) (audited, error) {
+	if len(c.used) > 0 {
+		// The access has happened in the upstream or is about to be shown: the client's leaving must not lose its record.
+		if err := c.Recorder.Record(context.WithoutCancel(ctx), c.used); err != nil {
+			return audited{}, err
+		}
+		c.used = nil
+	}
+	return audited{done: true}, nil
+}
+
+// note adds what was shown: one event per set and patient (audit.md AU-03).
+func (c *call) note(outcome string, shown []*Shown) {
+	for _, s := range shown {
+		if s == nil || s.By == nil {
+			continue
+		}
+		patients := s.Patients
+		if len(patients) == 0 {
+			patients = []string{s.By.Set.Patient}
+		}
+		for _, p := range patients {
+			c.noteOne(s.By.Set, p, outcome, s.Resource.Type(), 1)
+		}
+	}
+}
+
+func (c *call) noteOne(set Set, patient, outcome, resourceType string, count int) {
+	for i := range c.used {
+		if c.used[i].Set == set && c.used[i].Patient == patient && c.used[i].Outcome == outcome {
+			c.used[i].Count += count
+			if resourceType != "" && !slices.Contains(c.used[i].Types, resourceType) {
+				c.used[i].Types = append(c.used[i].Types, resourceType)
+			}
+			return
+		}
+	}
+	c.used = append(c.used, c.event(set, patient, outcome, "", resourceType, count))
+}
+
+func (c *call) event(set Set, patient, outcome, reason, resourceType string, count int) Event {
+	g := c.rights.Grant
+	e := Event{Set: set, Patient: patient, AccessEvent: uma.AccessEvent{
+		ID: rand.Text(), Time: c.Now().UTC().Format("2006-01-02T15:04:05.000Z07:00"), JTI: g.JTI, ClientID: g.ClientID, Sub: g.Sub,
+		ResourceID: set.ResourceID, Interaction: string(c.access.Interaction), Count: count, Outcome: outcome, Reason: reason, RequestID: c.requestID,
+	}}
+	if resourceType != "" {
+		e.Types = []string{resourceType}
+	}
+	return e
+}
+
+// noteNothing tells the owners whose data was searched that nothing was found (audit.md §2).
+func (c *call) noteNothing(entries []*Entry) {
+	if len(c.used) > 0 {
+		return
+	}
+	for _, e := range entries {
+		if e.Set.Level != LevelUser || len(entries) == 1 {
+			c.noteOne(e.Set, e.Set.Patient, "success", c.access.Type, 0)
+		}
+	}
+}
+
+// noteRefusal tells the owner of the token's set that an access beyond it was tried. Where the token has several sets the one
+// about the named patient is told, else the first.
+func (c *call) noteRefusal(reason string) {
+	if c.rights == nil || len(c.rights.entries) == 0 {
+		return
+	}
+	named := c.access.namedPatient()
+	set := c.rights.entries[0].Set
+	for _, e := range c.rights.entries {
+		if named != "" && e.Set.Patient == named {
+			set = e.Set
+		}
+	}
+	c.used = append(c.used, c.event(set, set.Patient, "refused", reason, c.access.Type, 0))
+}
+
+// intent records a write before it is tried: a crash between leaves it standing open (AU-02).
+func (c *call) intent(ctx context.Context, s *Shown) (answer, bool) {
+	patient := s.By.Set.Patient
+	if len(s.Patients) > 0 {
+		patient = s.Patients[0]
+	}
+	e := c.event(s.By.Set, patient, "intent", "", s.Resource.Type(), 1)
+	if err := c.Recorder.Record(ctx, []Event{e}); err != nil {
+		c.Logger.ErrorContext(ctx, "write not recorded", "request_id", c.requestID, "error", err)
+		a := outcome(http.StatusServiceUnavailable, "transient", textAudit)
+		a.retryAfter = 5
+		return a, false
+	}
+	return answer{}, true
+}
+
+// httpDate writes a FHIR instant as Last-Modified.
+func httpDate(t time.Time) string { return t.UTC().Format(http.TimeFormat) }

@@ -1,0 +1,327 @@
+package resourceserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/umaas/umaas/resourceserver/asclient"
+	"github.com/umaas/umaas/umaas/uma"
+)
+
+// reconcileCustodian registers the decoy and record(p) of every patient nobody holds.
+func (r *Registrar) reconcileCustodian(ctx context.Context, o Owner) error {
+	if err := r.ensure(ctx, o, Set{Issuer: o.Issuer, Level: levelDecoy}, r.decoyDescription()); err != nil {
+		return err
+	}
+	for after := ""; ; {
+		page, err := r.cfg.Patients.PatientIDs(ctx, after, reviewEvery)
+		if err != nil {
+			return fmt.Errorf("list patients: %w", err)
+		}
+		for _, p := range page {
+			if err := r.holdForPatient(ctx, o, p); err != nil {
+				return err
+			}
+		}
+		if len(page) < reviewEvery {
+			break
+		}
+		after = page[len(page)-1]
+	}
+	return r.endGone(ctx, o)
+}
+
+// endGone ends the custodian's sets of patients this server does not have any more.
+func (r *Registrar) endGone(ctx context.Context, o Owner) error {
+	for after := ""; ; {
+		page, next, err := r.cfg.State.Registrations(ctx, o, after, reviewEvery)
+		if err != nil {
+			return fmt.Errorf("list registrations: %w", err)
+		}
+		for _, reg := range page {
+			if reg.Level != LevelRecord {
+				continue
+			}
+			_, err := r.cfg.Patients.Patient(ctx, reg.Patient)
+			if errors.Is(err, ErrNotKept) {
+				err = r.cfg.State.EndRegistration(ctx, reg)
+			}
+			if err != nil {
+				return fmt.Errorf("review record set: %w", err)
+			}
+		}
+		if next == "" {
+			return r.removals(ctx, o)
+		}
+		after = next
+	}
+}
+
+// holdForPatient registers record(p) under the custodian unless somebody else holds it.
+func (r *Registrar) holdForPatient(ctx context.Context, o Owner, patient string) error {
+	held, err := r.cfg.State.RecordOf(ctx, patient)
+	if err == nil && held.Owner != o {
+		return nil
+	}
+	if err != nil && !errors.Is(err, ErrNotKept) {
+		return fmt.Errorf("read record set: %w", err)
+	}
+	set := Set{Issuer: o.Issuer, Level: LevelRecord, Patient: patient}
+	return r.ensure(ctx, o, set, r.description(set, r.label(ctx, Seen{Patient: patient}), nil))
+}
+
+// PatientAdded registers a new patient's record set under the custodian, soon if not at once.
+func (r *Registrar) PatientAdded(ctx context.Context, patient string) error {
+	o := r.custodian()
+	now := r.cfg.Now()
+	left, err := r.cfg.State.BeginWork(ctx, o, now, now.Add(workLease))
+	if err == nil && left {
+		err = errors.Join(ErrBusy, r.cfg.State.EndWork(ctx, o))
+	} else if err == nil {
+		err = errors.Join(r.holdForPatient(ctx, o, patient), r.cfg.State.EndWork(ctx, o))
+	}
+	if err != nil {
+		r.cfg.Logger.InfoContext(ctx, "record set is registered later", "err", err)
+		return r.enqueue(ctx, true, o)
+	}
+	return nil
+}
+
+// reconcileUser registers what a user should own and ends what she should not.
+func (r *Registrar) reconcileUser(ctx context.Context, o Owner) error {
+	u, err := r.cfg.State.User(ctx, o.User)
+	if err != nil {
+		return fmt.Errorf("read user: %w", err)
+	}
+	all := Set{Issuer: o.Issuer, Level: LevelUser, User: o.User}
+	if err := r.ensure(ctx, o, all, r.description(all, "Everything you may see here", nil)); err != nil {
+		return err
+	}
+	seen, err := r.cfg.Relations.Seen(ctx, u.Key)
+	if err != nil {
+		return err
+	}
+	wanted := map[string]Level{}
+	for i, s := range seen {
+		if i >= r.cfg.EagerMax {
+			wanted[s.Patient] = "" // stays if it is there, follows at first selection otherwise (flows.md A1)
+			continue
+		}
+		level, err := r.ensureFor(ctx, o, s)
+		if err != nil {
+			return err
+		}
+		wanted[s.Patient] = level
+	}
+	return r.endUnwanted(ctx, o, wanted)
+}
+
+// ensureFor registers what user o has for one patient and says which level that is: "" where nothing can be offered now.
+func (r *Registrar) ensureFor(ctx context.Context, o Owner, s Seen) (Level, error) {
+	level, base, err := r.place(ctx, o, s)
+	if err != nil || level == "" {
+		return "", err
+	}
+	set := Set{Issuer: o.Issuer, Level: level, User: o.User, Patient: s.Patient}
+	moved := false
+	if level == LevelRecord {
+		held, err := r.cfg.State.RecordOf(ctx, s.Patient)
+		if err != nil && !errors.Is(err, ErrNotKept) {
+			return "", fmt.Errorf("read record set: %w", err)
+		}
+		moved = errors.Is(err, ErrNotKept) || held.Owner != o
+	}
+	if err := r.ensure(ctx, o, set, r.description(set, r.label(ctx, s), base)); err != nil {
+		return "", err
+	}
+	if moved {
+		return level, r.tellMoved(ctx, o, s.Patient)
+	}
+	return level, nil
+}
+
+// place decides whether o holds record(p) or access(o,p), and what the latter rests on. access(p,p) is record(p).
+func (r *Registrar) place(ctx context.Context, o Owner, s Seen) (Level, *uma.DerivedFrom, error) {
+	held, err := r.cfg.State.RecordOf(ctx, s.Patient)
+	if err != nil && !errors.Is(err, ErrNotKept) {
+		return "", nil, fmt.Errorf("read record set: %w", err)
+	}
+	kept := err == nil
+	switch {
+	case kept && held.Owner == o && (s.Self || s.Holder):
+		return LevelRecord, nil, nil
+	case s.Self && kept && !held.Owner.Custodian():
+		// Held by a representative until now, or by another account that is the same patient: the latter is a matter for
+		// the administrator, never for whoever comes last.
+		other, err := r.cfg.State.User(ctx, held.Owner.User)
+		if err == nil && other.Patient() == s.Patient {
+			r.cfg.Logger.WarnContext(ctx, "two accounts claim one record; the first keeps it", "issuer", o.Issuer)
+			return "", nil, nil
+		}
+		if err != nil && !errors.Is(err, ErrNotKept) {
+			return "", nil, fmt.Errorf("read user: %w", err)
+		}
+		return LevelRecord, nil, nil
+	case s.Self:
+		return LevelRecord, nil, nil // claimed now
+	case s.Holder && (!kept || held.Owner.Custodian()):
+		return LevelRecord, nil, nil
+	case !kept || held.Owner.Custodian():
+		return LevelPatient, &uma.DerivedFrom{Custodian: true}, nil
+	case held.Issuer == o.Issuer:
+		return LevelPatient, &uma.DerivedFrom{ResourceID: held.ResourceID}, nil
+	default:
+		// The record's owner decides at another authorization server, which o's cannot ask: nothing is offered.
+		return "", nil, nil
+	}
+}
+
+// tellMoved has everybody reconciled whose sets rest on a record that has a new holder.
+func (r *Registrar) tellMoved(ctx context.Context, o Owner, patient string) error {
+	users, err := r.cfg.Relations.UsersRelatedTo(ctx, patient)
+	if err != nil {
+		return err
+	}
+	others := []string{}
+	for _, u := range users {
+		if u != o.User {
+			others = append(others, u)
+		}
+	}
+	if len(others) > 0 {
+		if err := r.Enqueue(ctx, others...); err != nil {
+			return err
+		}
+	}
+	return r.enqueue(ctx, false, r.custodian())
+}
+
+// endUnwanted ends the user's sets of patients she may not see any more, or that have another level now.
+func (r *Registrar) endUnwanted(ctx context.Context, o Owner, wanted map[string]Level) error {
+	returned := false
+	for after := ""; ; {
+		page, next, err := r.cfg.State.Registrations(ctx, o, after, reviewEvery)
+		if err != nil {
+			return fmt.Errorf("list registrations: %w", err)
+		}
+		for _, reg := range page {
+			if reg.Level == LevelUser {
+				continue
+			}
+			if level, ok := wanted[reg.Patient]; ok && (level == reg.Level || level == "" && reg.Level == LevelPatient && len(wanted) > r.cfg.EagerMax) {
+				continue
+			}
+			if err := r.cfg.State.EndRegistration(ctx, reg); err != nil {
+				return fmt.Errorf("end registration: %w", err)
+			}
+			returned = returned || reg.Level == LevelRecord
+		}
+		if next == "" {
+			break
+		}
+		after = next
+	}
+	if returned { // the custodian takes the record back
+		if err := r.enqueue(ctx, false, r.custodian()); err != nil {
+			return err
+		}
+	}
+	return r.removals(ctx, o)
+}
+
+// EnsureFor registers what a user has for one patient when she selects it, beyond eager_max or before the queue came to it.
+// ErrNotKept means that she may not see the patient or that nothing can be offered.
+func (r *Registrar) EnsureFor(ctx context.Context, user, patient string) (Registration, error) {
+	u, err := r.cfg.State.User(ctx, user)
+	if err != nil {
+		return Registration{}, err
+	}
+	o := Owner{Issuer: u.Issuer, User: u.Key}
+	if reg, err := r.registered(ctx, o, patient); err == nil || !errors.Is(err, ErrNotKept) {
+		return reg, err
+	}
+	seen, err := r.cfg.Relations.Seen(ctx, user)
+	if err != nil {
+		return Registration{}, err
+	}
+	for _, s := range seen {
+		if s.Patient != patient {
+			continue
+		}
+		now := r.cfg.Now()
+		left, err := r.cfg.State.BeginWork(ctx, o, now, now.Add(workLease))
+		if err != nil {
+			return Registration{}, err
+		}
+		err = r.selected(ctx, o, s, left)
+		if errors.Is(err, ErrUnreachable) {
+			return Registration{}, errors.Join(err, r.enqueue(ctx, true, o))
+		}
+		if err := errors.Join(err, r.cfg.State.EndWork(ctx, o)); err != nil {
+			return Registration{}, err
+		}
+		return r.registered(ctx, o, patient)
+	}
+	return Registration{}, ErrNotKept
+}
+
+func (r *Registrar) selected(ctx context.Context, o Owner, s Seen, left bool) error {
+	if left {
+		if err := r.adopt(ctx, o); err != nil {
+			return err
+		}
+	}
+	_, err := r.ensureFor(ctx, o, s)
+	return err
+}
+
+// registered finds what owner o has for a patient: record(p) if she holds it, else access(o,p). An empty patient is
+// access(o,*).
+func (r *Registrar) registered(ctx context.Context, o Owner, patient string) (Registration, error) {
+	levels := []Level{LevelRecord, LevelPatient}
+	if patient == "" {
+		levels = []Level{LevelUser}
+	}
+	for _, level := range levels {
+		reg, err := r.cfg.State.Registration(ctx, o, level, patient)
+		if err == nil || !errors.Is(err, ErrNotKept) {
+			return reg, err
+		}
+	}
+	return Registration{}, ErrNotKept
+}
+
+// ensure makes one set exist with one description: kept and equal ⇒ nothing; kept and different ⇒ replaced; not kept ⇒
+// created. A set the authorization server does not know any more is created again.
+func (r *Registrar) ensure(ctx context.Context, o Owner, set Set, d uma.ResourceDescription) error {
+	print := fingerprint(d)
+	reg, err := r.cfg.State.Registration(ctx, o, set.Level, set.Patient)
+	if err != nil && !errors.Is(err, ErrNotKept) {
+		return fmt.Errorf("read registration: %w", err)
+	}
+	if err == nil {
+		if reg.Fingerprint == print {
+			return nil
+		}
+		err = r.cfg.Tokens.With(ctx, o, func(c *asclient.Client, pat string) error { return c.UpdateResource(ctx, pat, reg.ResourceID, d) })
+		if err == nil {
+			reg.Fingerprint, reg.Updated = print, r.cfg.Now()
+			return r.cfg.State.PutRegistration(ctx, reg)
+		}
+		if !errors.Is(err, uma.ErrNotFound) {
+			return err
+		}
+		if err := r.cfg.State.EndRegistration(ctx, reg); err != nil {
+			return fmt.Errorf("forget registration: %w", err)
+		}
+	}
+	err = r.cfg.Tokens.With(ctx, o, func(c *asclient.Client, pat string) (err error) {
+		set.ResourceID, err = c.CreateResource(ctx, pat, d)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return r.cfg.State.PutRegistration(ctx, Registration{Set: set, Owner: o, Fingerprint: print, Updated: r.cfg.Now()})
+}
