@@ -28,6 +28,7 @@ type Page struct {
 	Status int
 	Text   string // visible text, folded
 	Forms  []Form
+	Links  []string
 	Left   string // the redirect that was not followed
 }
 
@@ -102,6 +103,7 @@ func (v *Visitor) arrive(at *url.URL, status int, body string) error {
 	}
 	p := Page{URL: at, Status: status, Text: text(root)}
 	each(root, "form", func(n *html.Node) { p.Forms = append(p.Forms, form(n)) })
+	each(root, "a", func(n *html.Node) { p.Links = append(p.Links, attr(n, "href")) })
 	v.Page = p
 	if status >= 400 {
 		return fmt.Errorf("%s: %s answered %d: %s", v.Name, hideQuery(at.String()), status, clip(p.Text, 200))
@@ -163,6 +165,46 @@ func (v *Visitor) Press(ctx context.Context, button string, fields map[string]st
 	req.Header.Set("Origin", v.Page.URL.Scheme+"://"+v.Page.URL.Host)
 	req.Header.Set("Sec-Fetch-Site", "same-origin")
 	return v.travel(req)
+}
+
+// Follow takes the first link of the page below a path.
+func (v *Visitor) Follow(ctx context.Context, below string) error {
+	for _, l := range v.Page.Links {
+		to, err := v.Page.URL.Parse(l)
+		if err == nil && strings.HasPrefix(to.Path, below) && len(to.Path) > len(below) {
+			return v.Open(ctx, to.String())
+		}
+	}
+	return fmt.Errorf("%s: no link below %s on %s: %s", v.Name, below, v.Page.URL.Path, clip(v.Page.Text, 300))
+}
+
+// Forward takes the one step that needs no decision: signing in, letting the hospital protect the record, choosing the
+// own record.
+func (v *Visitor) Forward(ctx context.Context, who Credential) error {
+	switch {
+	case v.Page.Left != "":
+		return fmt.Errorf("%s left for %s", v.Name, hideQuery(v.Page.Left))
+	case v.Has("Sign in"):
+		return v.Press(ctx, "Sign in", map[string]string{"login": who.Login, "password": who.Password})
+	case v.Has("Let "):
+		return v.Press(ctx, "Let ", nil)
+	case v.Has("Connect"):
+		return v.Press(ctx, "Connect", map[string]string{"patient": who.Patient})
+	}
+	return fmt.Errorf("%s does not know what to do on %s: %s", v.Name, v.Page.URL.Path, clip(v.Page.Text, 300))
+}
+
+// Settle goes forward until the app has its turn.
+func (v *Visitor) Settle(ctx context.Context, who Credential) error {
+	for range 10 {
+		if v.Page.Left != "" {
+			return nil
+		}
+		if err := v.Forward(ctx, who); err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("%s goes round in circles at %s", v.Name, v.Page.URL.Path)
 }
 
 func tick(f Form, values url.Values, want string) bool {

@@ -1,0 +1,66 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// Door is one listener with what answers on it.
+type Door struct {
+	Name     string
+	Listener net.Listener
+	Handler  http.Handler
+	CertFile string // empty: plain HTTP
+	KeyFile  string
+}
+
+// graceful is how long running requests may take to finish after a stop.
+const graceful = 10 * time.Second
+
+// Serve answers on all doors until ctx ends, then lets running requests finish. The first door that fails stops all.
+func Serve(ctx context.Context, log *slog.Logger, doors ...Door) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var wg sync.WaitGroup
+	for _, d := range doors {
+		s := &http.Server{
+			Handler: d.Handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: 5 * time.Minute, IdleTimeout: 2 * time.Minute,
+			MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+			TLSConfig: &tls.Config{MinVersion: tls.VersionTLS12},
+		}
+		wg.Go(func() {
+			err := answer(s, d)
+			if !errors.Is(err, http.ErrServerClosed) {
+				cancel(fmt.Errorf("%s: %w", d.Name, err))
+			}
+		})
+		wg.Go(func() {
+			<-ctx.Done()
+			stop, done := context.WithTimeout(context.WithoutCancel(ctx), graceful)
+			defer done()
+			if err := s.Shutdown(stop); err != nil {
+				log.Warn("requests were cut off", "door", d.Name, "err", err)
+				_ = s.Close() // nothing more to wait for
+			}
+		})
+	}
+	wg.Wait()
+	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+func answer(s *http.Server, d Door) error {
+	if d.CertFile != "" {
+		return s.ServeTLS(d.Listener, d.CertFile, d.KeyFile)
+	}
+	return s.Serve(d.Listener)
+}
