@@ -47,15 +47,15 @@ type Prefer struct {
 
 // Search is a search with its parameters sorted by what they do.
 type Search struct {
-	Filters   []fhir.Pair // parameters of the own type, in order: judged and sent upstream
-	Includes  []Include
-	Sort      string
-	Count     int // rows per page
-	CountOnly bool
-	Elements  []string // projection, applied after judging (GW-43)
-	DropText  bool     // _summary=data
+	Filters    []fhir.Pair // parameters of the own type, in order: judged and sent upstream
+	Includes   []Include
+	Sort       string
+	Count      int // rows per page
+	CountOnly  bool
+	Elements   []string    // projection, applied after judging (GW-43)
+	DropText   bool        // _summary=data
 	Everything []fhir.Pair // parameters of $everything
-	Dropped   []string // unknown parameters, left out of a lenient search (GW-12)
+	Dropped    []string    // unknown parameters, left out of a lenient search (GW-12)
 }
 
 // Include is one _include or _revinclude. Targets are the types that may arrive by it.

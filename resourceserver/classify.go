@@ -26,9 +26,9 @@ type requestHead struct {
 	nested      bool // an entry of a bundle: no bundles inside
 }
 
-func headOf(r *http.Request) requestHead {
+func headOf(r *http.Request, path string) requestHead {
 	return requestHead{
-		Method: r.Method, Path: strings.TrimPrefix(r.URL.EscapedPath(), "/"), Query: r.URL.RawQuery,
+		Method: r.Method, Path: path, Query: r.URL.RawQuery,
 		ContentType: r.Header.Get("Content-Type"), IfMatch: r.Header.Get("If-Match"), IfNoneMatch: r.Header.Get("If-None-Match"),
 		IfNoneExist: r.Header.Get("If-None-Exist"), Prefer: strings.Join(r.Header.Values("Prefer"), ","),
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -24,8 +25,8 @@ type EnforcerConfig struct {
 	Ticketer         Ticketer
 	Relations        Relations
 	Recorder         Recorder
-	Pages            Handles  // keeps what continuation links stand for
-	Spender          Spender  // nil: single-use grants grant nothing
+	Pages            Handles // keeps what continuation links stand for
+	Spender          Spender // nil: single-use grants grant nothing
 	Now              func() time.Time
 	Logger           *slog.Logger
 	MaxBody          int64 // bytes of a request body; default 16 MiB
@@ -40,11 +41,12 @@ type Spender interface {
 }
 
 // Enforcer is the FHIR interface under its owners' control: it classifies, verifies, judges, asks the upstream, judges again,
-// records, and answers. It expects requests whose path is relative to the FHIR base.
+// records, and answers. It serves the paths under its base.
 type Enforcer struct {
 	EnforcerConfig
 	classifier Classifier
 	rights     *rightsCache
+	prefix     string // path of the base
 }
 
 // NewEnforcer checks the configuration.
@@ -65,6 +67,10 @@ func NewEnforcer(c EnforcerConfig) (*Enforcer, error) {
 		return nil, fmt.Errorf("enforcer: %w", err)
 	}
 	c.Base = strings.TrimSuffix(c.Base, "/")
+	base, err := url.Parse(c.Base)
+	if err != nil || base.Scheme != "https" && base.Scheme != "http" || base.Host == "" || base.RawQuery != "" || base.Fragment != "" || base.User != nil {
+		return nil, fmt.Errorf("enforcer: Base must be an absolute http(s) URL without query, not %q", c.Base)
+	}
 	if c.Realm == "" {
 		c.Realm = "fhir"
 	}
@@ -75,6 +81,7 @@ func NewEnforcer(c EnforcerConfig) (*Enforcer, error) {
 		EnforcerConfig: c,
 		classifier:     Classifier{Base: c.Base, UpstreamBase: strings.TrimSuffix(c.Upstream.Base(), "/"), MaxCount: c.MaxCount, MaxEntries: c.MaxEntries},
 		rights:         newRightsCache(),
+		prefix:         base.EscapedPath(),
 	}, nil
 }
 
@@ -87,6 +94,7 @@ type call struct {
 	state     tokenState
 	requestID string
 	posted    bool // a search by POST: its parameters never appear in links
+	inBundle  bool // an entry: refusals carry no ticket of their own
 
 	stored  map[string]*fhir.Resource
 	lookups int
@@ -103,7 +111,11 @@ func (e *Enforcer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (c *call) serve(r *http.Request) (answer, audited) {
 	ctx := r.Context()
-	h := headOf(r)
+	path, ok := strings.CutPrefix(r.URL.EscapedPath(), c.prefix)
+	if !ok || path != "" && path[0] != '/' {
+		return errNoRoute.answer(), unowned()
+	}
+	h := headOf(r, strings.TrimPrefix(path, "/"))
 	access, body, refused := c.classifier.ClassifyHead(h)
 	if refused != nil {
 		return refused.answer(), unowned()
@@ -122,10 +134,15 @@ func (c *call) serve(r *http.Request) (answer, audited) {
 		}
 	}
 	a, err := c.perform(ctx)
+	if refused := (*Refusal)(nil); errors.As(err, &refused) {
+		a, err = refused.answer(), nil
+	}
 	if err != nil {
 		c.Logger.ErrorContext(ctx, "request failed", "request_id", c.requestID, "interaction", string(c.access.Interaction), "error", err)
 		a = faultAnswer(err)
-		c.used = nil
+		if !writes(c.access.Interaction) && c.access.Bundle == nil {
+			c.used = nil // nothing is shown
+		}
 	}
 	proof, err := c.record(ctx)
 	if err != nil {
@@ -228,7 +245,7 @@ func (c *call) perform(ctx context.Context) (answer, error) {
 
 // spend consumes the single-use grant before anything is done with it.
 func (c *call) spend(ctx context.Context) (answer, bool, error) {
-	if c.Spender == nil {
+	if c.Spender == nil || c.inBundle {
 		return c.refuse(ctx, Deny{Row: RowToken, Reason: "binding"}), false, nil
 	}
 	err := c.Spender.Spend(ctx, c.rights.Grant.Issuer, c.token)
@@ -266,7 +283,8 @@ func (c *call) refuse(ctx context.Context, d Decision) answer {
 			in.Asked = c.access.asked(LevelRecord)
 		}
 	}
-	if ask {
+	in.Bare = c.inBundle
+	if ask && !c.inBundle {
 		ticket, err := c.ticket(ctx, patient, set, in.Asked)
 		if err != nil {
 			c.Logger.WarnContext(ctx, "no permission ticket", "request_id", c.requestID, "error", err)
@@ -296,8 +314,10 @@ func (c *call) ticket(ctx context.Context, patient string, set *Set, asked []sco
 
 // hidden is R3: the same for what is hidden and what is absent. The ticket comes from the decoy unless the request line itself
 // names a patient (decisions 6).
-func (c *call) hidden(ctx context.Context) answer {
-	return c.refuse(ctx, NeedTicket{Row: RowHidden, Reason: "context", Patient: c.access.namedPatient(), Asked: c.access.asked(LevelRecord)})
+func (c *call) hidden(ctx context.Context) answer { return c.refuse(ctx, c.hiddenDecision()) }
+
+func (c *call) hiddenDecision() Decision {
+	return NeedTicket{Row: RowHidden, Reason: "context", Patient: c.access.namedPatient(), Asked: c.access.asked(LevelRecord)}
 }
 
 // requestID takes the client's if it is harmless, else makes one (audit.md AU-04).

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"net/http"
 	"slices"
-	"time"
 
 	"github.com/umaas/umaas/umaas/uma"
 )
@@ -101,7 +100,9 @@ func (c *call) intent(ctx context.Context, s *Shown) (answer, bool) {
 	if len(s.Patients) > 0 {
 		patient = s.Patients[0]
 	}
-	e := c.event(s.By.Set, patient, "intent", "", s.Resource.Type(), 1)
+	// The history's words are success, refused and failed: the intent is the permission's success, marked as such; what came
+	// of it follows under the same request id.
+	e := c.event(s.By.Set, patient, "success", "intent", s.Resource.Type(), 0)
 	if err := c.Recorder.Record(ctx, []Event{e}); err != nil {
 		c.Logger.ErrorContext(ctx, "write not recorded", "request_id", c.requestID, "error", err)
 		a := outcome(http.StatusServiceUnavailable, "transient", textAudit)
@@ -110,6 +111,3 @@ func (c *call) intent(ctx context.Context, s *Shown) (answer, bool) {
 	}
 	return answer{}, true
 }
-
-// httpDate writes a FHIR instant as Last-Modified.
-func httpDate(t time.Time) string { return t.UTC().Format(http.TimeFormat) }

@@ -29,6 +29,7 @@ type Entry struct {
 type typeRight struct {
 	letters scopes.Letters
 	queries []fhir.Query
+	pairs   []fhir.Pair // the queries, for pushing down to the upstream
 	period  *periodRight
 }
 
@@ -113,6 +114,7 @@ func (e *Entry) addScope(text string, queries, periods []string) {
 			return
 		}
 		t.queries = append(t.queries, compiled)
+		t.pairs = append(t.pairs, limited.Pairs()...)
 	}
 	for _, value := range periods {
 		p, ok := newPeriodRight(s.Type, value)

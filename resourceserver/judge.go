@@ -151,3 +151,15 @@ type Facts interface {
 	// Stored gives the current version of a resource, false where there is none. Counted and bounded.
 	Stored(ctx context.Context, resourceType, id string) (*fhir.Resource, bool, error)
 }
+
+// Guardable reports what the judge can follow on a type: reading and searching it, and writing it at all. A capability
+// statement promises no more (GW-41).
+func Guardable(resourceType string) (read, write bool) {
+	switch {
+	case resourceType == "AuditEvent" || resourceType == "Subscription" || resourceType == "Task":
+		return false, false
+	case fhir.ClassOf(resourceType) == fhir.ClassUnknown || fhir.ClassOf(resourceType) == fhir.ClassNotStored:
+		return false, false
+	}
+	return true, canWrite(LevelUser, resourceType, fhir.Update)
+}

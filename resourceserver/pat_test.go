@@ -8,7 +8,7 @@ import (
 
 	rs "github.com/umaas/umaas/resourceserver"
 	"github.com/umaas/umaas/resourceserver/asclient"
-	"github.com/umaas/umaas/resourceserver/internal/fakeas"
+	"github.com/umaas/umaas/resourceserver/asclient/asclienttest"
 )
 
 // keepPAT lets the next person of a client's authorization server give her PAT.
@@ -34,7 +34,7 @@ func TestF_016_PATIsRenewedUnattended(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 5 {
-		w.clock.forward(fakeas.PATLife)
+		w.clock.forward(asclienttest.PATLife)
 		w.boot() // also after a restart
 		next, err := w.tokens.For(t.Context(), o)
 		if err != nil || next == first {
@@ -49,7 +49,7 @@ func TestOneRenewalOfARotatingToken(t *testing.T) {
 	w := newWorld(t)
 	key := w.signInAs(john)
 	o := rs.Owner{Issuer: w.as.Issuer(), User: key}
-	w.clock.forward(fakeas.PATLife)
+	w.clock.forward(asclienttest.PATLife)
 	before := w.as.Calls("POST /token")
 	processes := []*rs.Tokens{w.tokens}
 	for range 2 {
@@ -97,7 +97,7 @@ func TestWithdrawnPATIsRemembered(t *testing.T) {
 	key := w.signInAs(john)
 	o := rs.Owner{Issuer: w.as.Issuer(), User: key}
 	w.as.RevokePATs("sub-john", true)
-	w.clock.forward(fakeas.PATLife)
+	w.clock.forward(asclienttest.PATLife)
 	for range 3 {
 		if _, err := w.tokens.For(t.Context(), o); !errors.Is(err, rs.ErrNoPAT) {
 			t.Fatal(err)
@@ -112,7 +112,7 @@ func TestUnreachableDoesNotLoseThePAT(t *testing.T) {
 	w := newWorld(t)
 	key := w.signInAs(john)
 	o := rs.Owner{Issuer: w.as.Issuer(), User: key}
-	w.clock.forward(fakeas.PATLife)
+	w.clock.forward(asclienttest.PATLife)
 	w.as.Down(true)
 	if _, err := w.tokens.For(t.Context(), o); !errors.Is(err, rs.ErrUnreachable) {
 		t.Fatal(err)

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	rs "github.com/umaas/umaas/resourceserver"
-	"github.com/umaas/umaas/resourceserver/internal/fakeas"
+	"github.com/umaas/umaas/resourceserver/asclient/asclienttest"
 	"github.com/umaas/umaas/umaas/uma"
 )
 
@@ -16,7 +16,7 @@ import (
 func TestS004_05_06_SetsRegisteredAtFirstSignIn(t *testing.T) {
 	w := newWorld(t)
 	w.custodian()
-	equal(t, "custodian before", w.levels(fakeas.CustodianOwner), []string{"decoy", "record abigail", "record john", "record mary"})
+	equal(t, "custodian before", w.levels(asclienttest.CustodianOwner), []string{"decoy", "record abigail", "record john", "record mary"})
 	w.relate(daughter)
 	w.signInAs(john)
 	equal(t, "john", w.levels("sub-john"), []string{"patient abigail", "record john", "user"})
@@ -24,7 +24,7 @@ func TestS004_05_06_SetsRegisteredAtFirstSignIn(t *testing.T) {
 		t.Fatalf("%d permission requests before the sets", n)
 	}
 	w.settle()
-	equal(t, "custodian after", w.levels(fakeas.CustodianOwner), []string{"decoy", "record abigail", "record mary"})
+	equal(t, "custodian after", w.levels(asclienttest.CustodianOwner), []string{"decoy", "record abigail", "record mary"})
 }
 
 func TestS004_05_06_LazyBeyondEagerMax(t *testing.T) {
@@ -109,7 +109,7 @@ func TestClaimMovesRecordAndWhatRestsOnIt(t *testing.T) {
 	if d.DerivedFrom == nil || d.DerivedFrom.Custodian || d.DerivedFrom.ResourceID != record {
 		t.Errorf("after the claim derived_from is %+v, want %s", d.DerivedFrom, record)
 	}
-	equal(t, "custodian", w.levels(fakeas.CustodianOwner), []string{"decoy", "record mary"})
+	equal(t, "custodian", w.levels(asclienttest.CustodianOwner), []string{"decoy", "record mary"})
 }
 
 func TestRepresentativeHoldsRecordUntilClaim(t *testing.T) {
@@ -125,14 +125,14 @@ func TestRepresentativeHoldsRecordUntilClaim(t *testing.T) {
 	w.settle()
 	equal(t, "abigail claimed", w.levels("sub-abigail"), []string{"record abigail", "user"})
 	equal(t, "john now", w.levels("sub-john"), []string{"patient abigail", "record john", "user"})
-	equal(t, "custodian", w.levels(fakeas.CustodianOwner), []string{"decoy", "record mary"})
+	equal(t, "custodian", w.levels(asclienttest.CustodianOwner), []string{"decoy", "record mary"})
 }
 
 func TestSecondAccountCannotTakeAClaimedRecord(t *testing.T) {
 	w := newWorld(t)
 	w.custodian()
 	w.signInAs(john)
-	w.signInAs(fakeas.Person{Sub: "sub-other", Name: "Other", FHIRUser: "Patient/john"})
+	w.signInAs(asclienttest.Person{Sub: "sub-other", Name: "Other", FHIRUser: "Patient/john"})
 	w.settle()
 	equal(t, "first", w.levels("sub-john"), []string{"record john", "user"})
 	equal(t, "second", w.levels("sub-other"), []string{"user"})
@@ -264,7 +264,7 @@ func TestForeignFHIRUserIsNotBelieved(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			key := w.signInAs(fakeas.Person{Sub: "s", Name: "S", FHIRUser: said})
+			key := w.signInAs(asclienttest.Person{Sub: "s", Name: "S", FHIRUser: said})
 			u, err := w.state.User(t.Context(), key)
 			if err != nil || u.FHIRUser != "" || u.Patient() != "" {
 				t.Errorf("believed %q, %v", u.FHIRUser, err)
@@ -281,7 +281,7 @@ func TestNewPatientIsRegisteredUnderCustodian(t *testing.T) {
 	if err := w.registrar.PatientAdded(t.Context(), "new"); err != nil {
 		t.Fatal(err)
 	}
-	find(t, w, fakeas.CustodianOwner, "record", "new")
+	find(t, w, asclienttest.CustodianOwner, "record", "new")
 	w.patients.add("later", "Later Born")
 	w.as.Down(true)
 	if err := w.registrar.PatientAdded(t.Context(), "later"); err != nil {
@@ -290,16 +290,16 @@ func TestNewPatientIsRegisteredUnderCustodian(t *testing.T) {
 	w.as.Down(false)
 	w.clock.forward(5 * time.Minute)
 	w.settle()
-	find(t, w, fakeas.CustodianOwner, "record", "later")
+	find(t, w, asclienttest.CustodianOwner, "record", "later")
 }
 
 func TestRelationTableRefusesNonsense(t *testing.T) {
 	w := newWorld(t)
 	for want, r := range map[string]rs.Relation{
 		`relation: subject is required: a user's key, or Practitioner/id, PractitionerRole/id, RelatedPerson/id, Patient/id, Person/id`: {Patient: "john", Scopes: "patient/*.rs"},
-		`relation: patient "a/b" is not a logical id`:                                                     {Subject: "u", Patient: "a/b", Scopes: "patient/*.rs"},
-		`relation: scope user/Patient.rs: a relation to one patient holds patient/ scopes`:                {Subject: "u", Patient: "john", Scopes: "user/Patient.rs"},
-		`relation: scopes "": want SMART resource scopes such as patient/*.rs (not understood: [])`:       {Subject: "u", Patient: "john"},
+		`relation: patient "a/b" is not a logical id`:                                                       {Subject: "u", Patient: "a/b", Scopes: "patient/*.rs"},
+		`relation: scope user/Patient.rs: a relation to one patient holds patient/ scopes`:                  {Subject: "u", Patient: "john", Scopes: "user/Patient.rs"},
+		`relation: scopes "": want SMART resource scopes such as patient/*.rs (not understood: [])`:         {Subject: "u", Patient: "john"},
 		`relation: scopes "all": want SMART resource scopes such as patient/*.rs (not understood: ["all"])`: {Subject: "u", Patient: "john", Scopes: "all"},
 	} {
 		if err := w.relations.Put(t.Context(), r); err == nil || err.Error() != want {

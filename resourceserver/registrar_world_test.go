@@ -15,7 +15,7 @@ import (
 
 	rs "github.com/umaas/umaas/resourceserver"
 	"github.com/umaas/umaas/resourceserver/asclient"
-	"github.com/umaas/umaas/resourceserver/internal/fakeas"
+	"github.com/umaas/umaas/resourceserver/asclient/asclienttest"
 	"github.com/umaas/umaas/resourceserver/state"
 	"github.com/umaas/umaas/umaas/store/kv"
 	"github.com/umaas/umaas/umaas/store/kv/memkv"
@@ -85,11 +85,11 @@ func (p *patients) add(id, name string) {
 type world struct {
 	t         *testing.T
 	clock     *clock
-	as        *fakeas.Server
+	as        *asclienttest.Server
 	engine    kv.Engine
 	patients  *patients
 	eagerMax  int
-	more      []*fakeas.Server // further authorization servers
+	more      []*asclienttest.Server // further authorization servers
 	state     *state.Store
 	clients   rs.Clients
 	tokens    *rs.Tokens
@@ -107,7 +107,7 @@ var stateKey = []byte("0123456789abcdef0123456789abcdef")
 func newWorld(t *testing.T, change ...func(*world)) *world {
 	t.Helper()
 	w := &world{t: t, clock: &clock{t: time.Now()}, engine: memkv.New(memkv.Options{}), patients: &patients{list: map[string]rs.PatientName{}}}
-	w.as = fakeas.New(w.clock.now)
+	w.as = asclienttest.New(w.clock.now)
 	t.Cleanup(w.as.HTTP.Close)
 	for id, name := range map[string]string{"abigail": "Abigail Smith", "john": "John Smith", "mary": "Mary Jones"} {
 		w.patients.add(id, name)
@@ -134,7 +134,7 @@ func (w *world) boot() {
 	w.state, err = state.Open(ctx, w.engine, state.Options{Key: stateKey, Now: w.clock.now})
 	must(err)
 	w.clients = rs.Clients{}
-	for _, as := range append([]*fakeas.Server{w.as}, w.more...) {
+	for _, as := range append([]*asclienttest.Server{w.as}, w.more...) {
 		c, err := asclient.New(asclient.Config{
 			Issuer: as.Issuer(), Name: "Hospital", RedirectURI: base + rs.CallbackPath, Audience: fhirBase, ClientID: "rs", ClientSecret: "rs-secret",
 			Store: w.state, Timeout: 2 * time.Second, Now: w.clock.now,
@@ -176,7 +176,7 @@ func (w *world) custodian() {
 }
 
 // signInAs walks through a whole sign-in over HTTP and returns the person's key.
-func (w *world) signInAs(p fakeas.Person) string {
+func (w *world) signInAs(p asclienttest.Person) string {
 	w.t.Helper()
 	cookie, _, err := w.trySignIn(p)
 	if err != nil {
@@ -189,7 +189,7 @@ func (w *world) signInAs(p fakeas.Person) string {
 	return u.Key
 }
 
-func (w *world) trySignIn(p fakeas.Person) (cookie, returnTo string, err error) {
+func (w *world) trySignIn(p asclienttest.Person) (cookie, returnTo string, err error) {
 	w.t.Helper()
 	ctx := w.t.Context()
 	w.as.SignInNext(p)
@@ -286,8 +286,8 @@ func equal(t *testing.T, what string, got, want []string) {
 }
 
 var (
-	john     = fakeas.Person{Sub: "sub-john", Name: "John Smith", FHIRUser: "Patient/john"}
-	abigail  = fakeas.Person{Sub: "sub-abigail", Name: "Abigail Smith", FHIRUser: fhirBase + "/Patient/abigail"}
-	doctor   = fakeas.Person{Sub: "sub-doctor", Name: "Dr Grey", FHIRUser: "Practitioner/grey"}
+	john     = asclienttest.Person{Sub: "sub-john", Name: "John Smith", FHIRUser: "Patient/john"}
+	abigail  = asclienttest.Person{Sub: "sub-abigail", Name: "Abigail Smith", FHIRUser: fhirBase + "/Patient/abigail"}
+	doctor   = asclienttest.Person{Sub: "sub-doctor", Name: "Dr Grey", FHIRUser: "Practitioner/grey"}
 	daughter = rs.Relation{Subject: "Patient/john", Patient: "abigail", Kind: "parent", Label: "Daughter", Scopes: "patient/*.rs"}
 )

@@ -21,6 +21,7 @@ type answer struct {
 	warning      string
 	retryAfter   int
 	authenticate []string
+	plain        bool // JSON that is no FHIR resource
 }
 
 // audited proves that what must be recorded of an answer is recorded (audit.md AU-02). Only the two functions in
@@ -54,6 +55,9 @@ func write(w http.ResponseWriter, a answer, requestID string, head bool, proof a
 	}
 	if len(a.body) > 0 {
 		h["Content-Type"] = fhirJSON
+		if a.plain {
+			h["Content-Type"] = plainJSON
+		}
 		h["Content-Length"] = []string{strconv.Itoa(len(a.body))}
 	}
 	w.WriteHeader(a.status)
@@ -64,9 +68,10 @@ func write(w http.ResponseWriter, a answer, requestID string, head bool, proof a
 
 // Shared header values; net/http only reads them.
 var (
-	noStore  = []string{"no-store"}
-	noSniff  = []string{"nosniff"}
-	fhirJSON = []string{"application/fhir+json"}
+	noStore   = []string{"no-store"}
+	noSniff   = []string{"nosniff"}
+	fhirJSON  = []string{"application/fhir+json"}
+	plainJSON = []string{"application/json"}
 )
 
 // The fixed texts of refusals. They name no id and nothing of what is stored (GW-37, GW-45).
@@ -102,7 +107,7 @@ type refusalInput struct {
 	Token    tokenState
 	Asked    []scopes.Scope
 	Ticket   *Challenge // nil: none was asked for
-	TicketOK bool       // false with a nil Ticket after asking: R8
+	Bare     bool       // an entry of a Bundle: statuses without a challenge
 	Realm    string
 	Metadata string // URL of the protected resource metadata
 }
@@ -124,15 +129,17 @@ func refusal(in refusalInput) answer {
 		return unreachableAnswer(in)
 	case RowUnset, RowScope, RowHidden, RowNone, RowContext:
 	}
-	if in.Token == tokenRPT && in.Ticket == nil && in.Row == RowContext {
+	if in.Token == tokenRPT && in.Ticket == nil && in.Row == RowContext && !in.Bare {
 		return outcome(http.StatusForbidden, "forbidden", textContext)
 	}
 	if in.Token == tokenRPT {
-		if in.Ticket == nil {
+		if in.Ticket == nil && !in.Bare {
 			return unreachableAnswer(in)
 		}
 		a := outcome(http.StatusUnauthorized, "login", textTicket)
-		a.authenticate = []string{UMAChallenge(*in.Ticket)}
+		if in.Ticket != nil {
+			a.authenticate = []string{UMAChallenge(*in.Ticket)}
+		}
 		return a
 	}
 	switch in.Row {

@@ -67,8 +67,21 @@ func parseConstraints(query string) ([]constraint, error) {
 	if len(list) > maxConstraints {
 		return nil, fmt.Errorf("more than %d constraints", maxConstraints)
 	}
+	return irredundant(list), nil
+}
+
+// irredundant sorts the constraints and leaves out those that another one implies ("x=1,2" beside "x=1"): two canonical
+// queries that imply each other are then the same text.
+func irredundant(list []constraint) []constraint {
 	slices.SortFunc(list, compareConstraints)
-	return slices.CompactFunc(list, func(a, b constraint) bool { return compareConstraints(a, b) == 0 }), nil
+	list = slices.CompactFunc(list, func(a, b constraint) bool { return compareConstraints(a, b) == 0 })
+	var keep []constraint
+	for _, c := range list {
+		if !slices.ContainsFunc(list, func(other constraint) bool { return compareConstraints(other, c) != 0 && implies(other, c) }) {
+			keep = append(keep, c)
+		}
+	}
+	return keep
 }
 
 func compareConstraints(a, b constraint) int {

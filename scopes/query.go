@@ -28,86 +28,75 @@ func implies(have, want constraint) bool {
 	return true
 }
 
-// queryWithin compares two canonical queries; "" is everything.
-func queryWithin(a, b string) bool {
-	if b == "" || a == b {
-		return true
-	}
-	if a == "" {
-		return false
-	}
-	x, errA := parseConstraints(a)
-	y, errB := parseConstraints(b)
-	return errA == nil && errB == nil && narrower(x, y)
+// entry is a scope with its query parsed once.
+type entry struct {
+	Scope
+	query []constraint
 }
 
-// bothQueries is the conjunction of two canonical queries without what the other part already says; false when it would
-// pass the limits, which drops the right.
-func bothQueries(a, b string) (string, bool) {
-	if queryWithin(a, b) {
-		return a, true
+// newEntry parses the query; false for a Scope built by hand whose query is none, which grants nothing.
+func newEntry(s Scope) (entry, bool) {
+	s.Letters &= AllLetters
+	if s.Query == "" {
+		return entry{Scope: s}, true
 	}
-	if queryWithin(b, a) {
+	query, err := parseConstraints(s.Query)
+	return entry{s, query}, err == nil
+}
+
+// within reports whether e's query alone takes in all of b's.
+func (b entry) within(e entry) bool {
+	return len(e.query) == 0 || b.Query == e.Query || narrower(b.query, e.query)
+}
+
+// touches reports whether e could cover a part of b: each of e's constraints shares an alternative with one of b.
+func (b entry) touches(e entry) bool {
+	for _, c := range e.query {
+		if !slices.ContainsFunc(b.query, func(have constraint) bool {
+			return have.name == c.name && slices.ContainsFunc(have.values, func(v string) bool { return slices.Contains(c.values, v) })
+		}) {
+			return false
+		}
+	}
+	return true
+}
+
+// bothQueries is the conjunction of two queries without what another part already says; false when it would pass the
+// limits, which drops the right.
+func bothQueries(a, b entry) (entry, bool) {
+	switch {
+	case a.within(b):
+		return a, true
+	case b.within(a):
 		return b, true
 	}
-	list, err := parseConstraints(a + "&" + b)
-	if err != nil {
-		return "", false
-	}
-	var keep []constraint
-	for i, c := range list {
-		redundant := slices.ContainsFunc(list, func(other constraint) bool {
-			return compareConstraints(other, c) != 0 && implies(other, c)
-		})
-		if !redundant {
-			keep = append(keep, list[i])
-		}
-	}
-	return printConstraints(keep), true
+	keep := irredundant(slices.Concat(a.query, b.query))
+	return entry{Scope{Query: printConstraints(keep)}, keep}, len(keep) <= maxConstraints
 }
 
-// maxSplit bounds the alternatives that coveredByAll tries one by one.
-const maxSplit = 256
+// maxSplit bounds the comparisons of one piecewise cover; beyond it the answer is no, which denies.
+const maxSplit = 1024
 
-// coveredByAny reports whether the resources of query a lie within the union of the given ones. A disjunction may be
-// covered piecewise: "x=1,2" by "x=1" and "x=2" together.
-func coveredByAny(a string, given []string) bool {
-	if slices.ContainsFunc(given, func(b string) bool { return queryWithin(a, b) }) {
-		return true
-	}
-	if a == "" || len(given) < 2 {
-		return false
-	}
-	list, err := parseConstraints(a)
-	if err != nil {
-		return false
-	}
-	var covers [][]constraint
-	for _, b := range given {
-		if c, err := parseConstraints(b); err == nil {
-			covers = append(covers, c)
+// splitCovered reports whether the union of covers takes in all of the query. A disjunction may be covered piecewise:
+// "x=1,2" by "x=1" and "x=2" together.
+func splitCovered(query []constraint, at int, covers []entry, budget *int) bool {
+	for _, e := range covers {
+		if *budget--; *budget < 0 {
+			return false
+		}
+		if narrower(query, e.query) {
+			return true
 		}
 	}
-	budget := maxSplit
-	return splitCovered(list, 0, covers, &budget)
-}
-
-func splitCovered(list []constraint, at int, covers [][]constraint, budget *int) bool {
-	if *budget--; *budget < 0 {
+	if at == len(query) {
 		return false
 	}
-	if slices.ContainsFunc(covers, func(b []constraint) bool { return narrower(list, b) }) {
-		return true
+	if len(query[at].values) == 1 {
+		return splitCovered(query, at+1, covers, budget)
 	}
-	if at == len(list) {
-		return false
-	}
-	if len(list[at].values) == 1 {
-		return splitCovered(list, at+1, covers, budget)
-	}
-	for _, v := range list[at].values {
-		one := slices.Clone(list)
-		one[at] = constraint{list[at].name, []string{v}}
+	for _, v := range query[at].values {
+		one := slices.Clone(query)
+		one[at] = constraint{query[at].name, []string{v}}
 		if !splitCovered(one, at+1, covers, budget) {
 			return false
 		}

@@ -1,7 +1,6 @@
 package scopes
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 )
@@ -58,29 +57,63 @@ func (s Scope) on(context Context, typ string) Letters {
 
 // Covers reports whether the set grants all that b says. A scope that says nothing is covered by any set.
 func (a Set) Covers(b Scope) bool {
-	var given [len(letterOrder)][]string
-	for i, letter := range AllLetters.each() {
-		if b.Letters&letter == 0 {
+	asked, ok := newEntry(b)
+	if !ok {
+		return false
+	}
+	// Only entries on the type matter; queries are parsed only where an unconstrained entry does not settle the letter.
+	missing := asked.Letters
+	for _, s := range a {
+		if s.Query == "" || s.Query == asked.Query {
+			missing &^= s.on(asked.Context, asked.Type)
+		}
+	}
+	if missing == 0 || asked.Query == "" {
+		return missing == 0
+	}
+	var relevant []entry
+	for _, s := range a {
+		if s.on(asked.Context, asked.Type)&missing == 0 {
 			continue
 		}
-		for _, entry := range a {
-			if entry.on(b.Context, b.Type)&letter == 0 {
-				continue
-			}
-			if queryWithin(b.Query, entry.Query) {
-				given[i] = nil
-				b.Letters &^= letter
-				break
-			}
-			given[i] = append(given[i], entry.Query)
+		if e, ok := newEntry(s); ok {
+			relevant = append(relevant, e)
 		}
 	}
-	for i, letter := range AllLetters.each() {
-		if b.Letters&letter != 0 && !coveredByAny(b.Query, given[i]) {
-			return false
+	asked.Letters = missing
+	return uncovered(relevant, asked) == 0
+}
+
+// uncovered gives the letters of b that the entries together do not grant.
+func uncovered(entries []entry, b entry) Letters {
+	missing := b.Letters
+	var partial []entry
+	for _, e := range entries {
+		letters := e.on(b.Context, b.Type) & missing
+		switch {
+		case letters == 0:
+		case b.within(e):
+			missing &^= letters
+		case len(b.query) > 0 && b.touches(e):
+			partial = append(partial, e)
 		}
 	}
-	return true
+	if len(partial) < 2 {
+		return missing
+	}
+	budget := maxSplit
+	for _, letter := range missing.each() {
+		var covers []entry
+		for _, e := range partial {
+			if e.on(b.Context, b.Type)&letter != 0 {
+				covers = append(covers, e)
+			}
+		}
+		if len(covers) > 1 && splitCovered(b.query, 0, covers, &budget) {
+			missing &^= letter
+		}
+	}
+	return missing
 }
 
 // CoversSet reports whether the set grants all that b grants.
@@ -91,28 +124,37 @@ func (a Set) CoversSet(b Set) bool {
 // Union gives the rights of both in shortest form.
 func (a Set) Union(b Set) Set { return slices.Concat(a, b).shortest() }
 
+// maxConstrained bounds the entries with queries on one type in a calculated set, far above any real one: a hostile scope
+// list must not buy quadratic time. What would go beyond it is left out, which denies.
+const maxConstrained = 128
+
 // Intersect gives rights that both sides grant, in shortest form: never more than either. Queries that both hold are joined
 // with AND.
 func (a Set) Intersect(b Set) Set {
-	var out Set
-	for _, x := range a {
-		for _, y := range b {
-			if s, ok := meet(x, y); ok {
-				out = append(out, s)
+	x, y := a.compile(), b.compile()
+	var out pool
+	for _, s := range x {
+		for _, t := range y {
+			if e, ok := meet(s, t); ok {
+				out.add(e)
 			}
 		}
 	}
-	return out.shortest()
+	return shorten(out.entries())
 }
 
-func meet(x, y Scope) (Scope, bool) {
+func meet(x, y entry) (entry, bool) {
 	typ := x.Type
 	if typ == AnyType {
 		typ = y.Type
 	}
 	letters := x.on(x.Context, typ) & y.on(x.Context, typ)
-	query, ok := bothQueries(x.Query, y.Query)
-	return Scope{x.Context, typ, letters, query}, ok && letters != 0
+	if letters == 0 {
+		return entry{}, false
+	}
+	both, ok := bothQueries(x, y)
+	both.Context, both.Type, both.Letters = x.Context, typ, letters
+	return both, ok
 }
 
 // String gives the shortest form, canonical entries sorted bytewise and separated by single spaces.
@@ -123,61 +165,4 @@ func (a Set) String() string {
 		texts[i] = s.String()
 	}
 	return strings.Join(texts, " ")
-}
-
-// shortest gives an equal set in which no letter of an entry is granted by the others and entries that differ only in
-// letters are one, sorted by their text.
-func (a Set) shortest() Set {
-	letters := map[Scope]Letters{}
-	for _, s := range a {
-		if s.Letters&AllLetters != 0 {
-			letters[Scope{Context: s.Context, Type: s.Type, Query: s.Query}] |= s.Letters & AllLetters
-		}
-	}
-	set := make(Set, 0, len(letters))
-	for s, l := range letters {
-		s.Letters = l
-		set = append(set, s)
-	}
-	// The narrowest go first, so that the outcome depends on the rights alone: types before "*", long queries before short.
-	slices.SortFunc(set, func(x, y Scope) int {
-		return cmp.Or(
-			cmp.Compare(wildcards(x), wildcards(y)),
-			-cmp.Compare(strings.Count(x.Query, "&"), strings.Count(y.Query, "&")),
-			cmp.Compare(strings.Count(x.Query, ","), strings.Count(y.Query, ",")),
-			cmp.Compare(len(y.Query), len(x.Query)),
-			strings.Compare(x.String(), y.String()),
-		)
-	})
-	for i := range set {
-		set.reduce(i)
-	}
-	set = slices.DeleteFunc(set, func(s Scope) bool { return s.Letters == 0 })
-	slices.SortFunc(set, func(x, y Scope) int { return strings.Compare(x.String(), y.String()) })
-	return set
-}
-
-func wildcards(s Scope) int {
-	if s.Type == AnyType {
-		return 1
-	}
-	return 0
-}
-
-// reduce takes those letters off entry i that the other entries cover.
-func (a Set) reduce(i int) {
-	entry := a[i]
-	if !slices.ContainsFunc(a, func(s Scope) bool {
-		return s.Context == entry.Context && (s.Type == entry.Type || s.Type == AnyType) && s != entry
-	}) {
-		return
-	}
-	a[i].Letters = 0
-	keep := Letters(0)
-	for _, letter := range entry.Letters.each() {
-		if !a.Covers(Scope{entry.Context, entry.Type, letter, entry.Query}) {
-			keep |= letter
-		}
-	}
-	a[i].Letters = keep
 }

@@ -176,3 +176,33 @@ func BenchmarkCoversConstrained(b *testing.B) {
 		}
 	}
 }
+
+// A long scope list must not buy quadratic or worse work: what is beyond the bound grants nothing. Without the bounds this
+// test runs for minutes.
+func TestHostileSets(t *testing.T) {
+	var texts []string
+	for i := range 1000 {
+		texts = append(texts, fmt.Sprintf("patient/Patient.cruds?_id=a%d,b%d,c%d&_tag=x,y&gender=a,b,c", i, i, i))
+	}
+	long := set(t, strings.Join(texts, " "))
+	if got := len(long.Union(nil)); got != maxConstrained {
+		t.Errorf("union of %d entries has %d, want %d", len(long), got, maxConstrained)
+	}
+	if got := len(long.Intersect(long)); got > maxConstrained || got == 0 {
+		t.Errorf("intersection has %d entries", got)
+	}
+	if !long.CoversSet(long.Intersect(long)) {
+		t.Error("the intersection says more than its sides")
+	}
+	if got := long.Union(set(t, "patient/Patient.cruds")).String(); got != "patient/Patient.cruds" {
+		t.Errorf("the unconstrained entry did not take in the others: %.80s", got)
+	}
+	if !long.Covers(must(t, texts[999])) || long.Covers(must(t, "patient/Patient.r?_id=a1,a2,a3,a4,a5,a6,a7,a8,a9&_tag=x,y,z&gender=a,b,c,d")) {
+		t.Error("Covers on a long set")
+	}
+	// Piecewise covers of many alternatives are given up, never granted.
+	wide := must(t, "patient/Patient.r?_id=v,w&_tag=a,b,c,d,e,f,g,h&gender=a,b,c,d,e,f,g,h&language=a,b,c,d,e,f,g,h")
+	if set(t, "patient/Patient.r?_tag=a patient/Patient.r?_tag=b").Covers(wide) {
+		t.Error("a part was taken for the whole")
+	}
+}

@@ -2,6 +2,7 @@ package umaas
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/umaas/umaas/umaas/uma"
@@ -32,6 +33,8 @@ type AskedPermission struct {
 	Constraints []uma.Constraint
 	Policies    []Policy
 	Base        *AskedBase // nil: the set stands on its own
+
+	registered bool // Scopes were cut to what is registered already
 }
 
 // AskedBase is the record set a derived set rests on, with the record owner's policies for the derived set's owner. The
@@ -106,7 +109,26 @@ func candidates(q Question) (granted []Granted, full bool) {
 			full = false
 		}
 	}
+	for i, g := range c.list {
+		c.list[i].Scopes = keep(q.order(g.Resource), g.Scopes)
+	}
 	return c.list, full && len(c.list) > 0
+}
+
+// order is the order in which scopes of a resource were asked for: equal questions get equal answers, in whatever order the
+// policies came.
+func (q Question) order(id ResourceID) []string {
+	var asked []string
+	for _, a := range q.Asked {
+		if a.Resource.ID == id {
+			if asked == nil {
+				asked = a.Scopes
+				continue
+			}
+			asked = union(asked, a.Scopes)
+		}
+	}
+	return asked
 }
 
 // candidate adds what the policies give of one asked permission and returns it as rights.
@@ -115,13 +137,19 @@ func (q Question) candidate(a AskedPermission, c *collector) (rights []Right, ok
 	if !ok || a.Resource.Owner != q.Owner {
 		return nil, false
 	}
-	whole := Right{Scopes: keep(a.Scopes, a.Resource.Description.Scopes), Constraints: asked}
+	scopes := a.Scopes
+	if !a.registered {
+		scopes = keep(scopes, a.Resource.Description.Scopes)
+	}
 	bases, ok := q.baseRules(a)
 	if !ok {
 		return nil, false
 	}
 	for _, s := range q.speaking(a) {
-		part := Right{Scopes: keep(whole.Scopes, s.scopes), Constraints: asked}
+		part := Right{Scopes: scopes, Constraints: asked}
+		if s.some {
+			part.Scopes = keep(scopes, s.scopes)
+		}
 		if len(part.Scopes) == 0 && len(a.Scopes) > 0 {
 			continue // nothing is left to ask, which is not the same as asking without scopes
 		}
@@ -146,37 +174,42 @@ func satisfied(l ScopeLanguage, rights []Right, a AskedPermission) bool {
 	return l.Covers(rights, Right{Scopes: a.Scopes, Constraints: rest})
 }
 
-// speech is one policy with the scopes it may speak to.
+// speech is one policy with the rules it has on a resource.
 type speech struct {
 	policy Policy
 	rules  []Rule
-	scopes []string
+	some   bool     // not to all scopes
+	scopes []string // if some: to these
 }
 
 // speaking lists the policies in force for this party, client and purpose on one resource. Of the owner's consents for
 // the same app the newest one that names a scope decides on it: her last word counts.
 func (q Question) speaking(a AskedPermission) []speech {
 	policies := slices.Clone(a.Policies)
-	slices.SortStableFunc(policies, func(x, y Policy) int { return y.Created.Compare(x.Created) })
+	slices.SortFunc(policies, func(x, y Policy) int {
+		if c := y.Created.Compare(x.Created); c != 0 {
+			return c
+		}
+		return strings.Compare(string(y.ID), string(x.ID))
+	})
 	consented := map[string]bool{}
 	var out []speech
 	for _, p := range policies {
 		if !q.counts(p) {
 			continue
 		}
-		s := speech{policy: p, rules: rulesOn(p, a.Resource), scopes: a.Scopes}
+		s := speech{policy: p, rules: rulesOn(p, a.Resource)}
 		if len(s.rules) == 0 {
 			continue
 		}
 		if p.Origin == OriginConsent {
-			s.scopes = slices.DeleteFunc(slices.Clone(a.Scopes), func(x string) bool { return consented[x] })
+			if s.some = len(consented) > 0; s.some {
+				s.scopes = slices.DeleteFunc(slices.Clone(a.Scopes), func(x string) bool { return consented[x] })
+			}
 			for _, r := range s.rules {
 				for _, x := range r.Scopes {
 					consented[x] = true
 				}
-			}
-			if len(s.scopes) == 0 && len(a.Scopes) > 0 {
-				continue
 			}
 		}
 		out = append(out, s)

@@ -2,6 +2,7 @@ package umaas
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 
@@ -58,15 +59,13 @@ func (s *Service) StartClaims(ctx context.Context, q url.Values, b Browser, requ
 		return err
 	})
 	switch {
-	case empty && err == nil, isTicketError(err):
+	case empty && err == nil, errors.Is(err, uma.ErrInvalidGrant):
 		return refuse()
 	case err != nil:
 		return Started{}, err
 	}
 	return started, nil
 }
-
-func isTicketError(err error) bool { return err == error(errTicket) }
 
 // claimsClient finds the client and the way back. Every client registers its claims redirect URIs beforehand (G-048,
 // G-049); they are compared as plain strings (G-051) and are a registry of their own (G-050).

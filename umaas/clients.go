@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/umaas/umaas/umaas/uma"
 )
@@ -150,8 +151,15 @@ func claimAudience(tx Tx, c Client) error {
 		if err != nil && !errors.Is(err, ErrNotFound) {
 			return err
 		}
-		if err == nil && holder.ID != c.ID && (c.Dynamic || !holder.Dynamic) {
-			return errAudienceTaken
+		if err == nil && holder.ID != c.ID {
+			if c.Dynamic || !holder.Dynamic {
+				return errAudienceTaken
+			}
+			// The loser's tokens must not name the URL any more.
+			holder.Audience = slices.DeleteFunc(slices.Clone(holder.Audience), func(mine string) bool { return mine == u })
+			if err := tx.PutClient(holder); err != nil {
+				return err
+			}
 		}
 		if err := tx.PutSetting(audienceSetting(u), []byte(c.ID)); err != nil {
 			return err

@@ -114,7 +114,17 @@ func mergePermissions(list []uma.Permission) []uma.Permission {
 // union appends to a those of b it lacks, in order; a is not shared with the result.
 func union(a, b []string) []string {
 	out := make([]string, 0, len(a)+len(b))
-	seen := make(map[string]bool, len(a)+len(b))
+	if cap(out) <= 32 {
+		for _, list := range [][]string{a, b} {
+			for _, s := range list {
+				if !contains(out, s) {
+					out = append(out, s)
+				}
+			}
+		}
+		return out
+	}
+	seen := make(map[string]bool, cap(out))
 	for _, list := range [][]string{a, b} {
 		for _, s := range list {
 			if !seen[s] {
@@ -128,18 +138,18 @@ func union(a, b []string) []string {
 
 // keep is the part of list that stands in allowed, in order.
 func keep(list, allowed []string) []string {
-	if len(list) == 0 {
+	if len(list) == 0 || len(allowed) == 0 {
 		return nil
 	}
 	has := contains
-	if len(list) > 8 {
+	if len(list)*len(allowed) > 1<<14 { // where a set is cheaper than looking
 		set := make(map[string]bool, len(allowed))
 		for _, s := range allowed {
 			set[s] = true
 		}
 		has = func(_ []string, s string) bool { return set[s] }
 	}
-	var out []string
+	out := make([]string, 0, len(list))
 	for _, s := range list {
 		if has(allowed, s) {
 			out = append(out, s)

@@ -106,7 +106,9 @@ func TestAssess(t *testing.T) {
 		{"purpose wanted, none stated", policy(func(p *umaas.Policy) { p.Purposes = []string{"TREAT"} }), "Submitted"},
 		{"empty purpose wanted", policy(func(p *umaas.Policy) { p.Purposes = []string{""} }), "Submitted"},
 		{"SEC-42 other resource server", policy(func(p *umaas.Policy) { p.Rules = []umaas.Rule{rule(rs2, "r", "view")} }), "Submitted"},
-		{"SEC-41 prefix", policy(func(p *umaas.Policy) { p.Rules = []umaas.Rule{rule(rs1, "", "view"), rule(rs1, "rr", "view"), rule(rs1, "*", "view")} }), "Submitted"},
+		{"SEC-41 prefix", policy(func(p *umaas.Policy) {
+			p.Rules = []umaas.Rule{rule(rs1, "", "view"), rule(rs1, "rr", "view"), rule(rs1, "*", "view")}
+		}), "Submitted"},
 		{"by address", policy(func(p *umaas.Policy) { p.Who = umaas.Who{Kind: umaas.WhoEmail, Email: "bob@example.org"} }), "permit r[view]"},
 		{"by unproved address", func() umaas.Question {
 			q := policy(func(p *umaas.Policy) { p.Who = umaas.Who{Kind: umaas.WhoEmail, Email: "bob@example.org"} })
@@ -261,6 +263,7 @@ func TestAssessDerivedSets(t *testing.T) {
 // TestSEC_28_NeverWiderThanAsked: granted(r) ⊆ asked(r) ∩ registered(r), every granted scope rests on a policy that gives it
 // on that very resource, and the narrower constraint always comes along. 10⁵ cases; UMAAS_ASSESS_CASES for more.
 func TestSEC_28_NeverWiderThanAsked(t *testing.T) {
+	t.Parallel()
 	cases := 100_000
 	if n, err := strconv.Atoi(os.Getenv("UMAAS_ASSESS_CASES")); err == nil {
 		cases = n

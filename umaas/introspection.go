@@ -31,8 +31,8 @@ func (s *Service) Introspect(ctx context.Context, p PAT, token string) (uma.Intr
 		if l.reason != "" {
 			return nil
 		}
-		out, err = s.describeToken(r, t, g, l, now)
-		return err
+		out = s.describeToken(t, g, l, now)
+		return nil
 	})
 	if err != nil {
 		return uma.Introspection{}, fmt.Errorf("introspect: %w", err)
@@ -85,14 +85,10 @@ func ownAccount(r ClientReader, p PAT) (bool, error) {
 }
 
 // describeToken prints a live token.
-func (s *Service) describeToken(r Reader, t Token, g Grant, l liveness, now time.Time) (uma.Introspection, error) {
+func (s *Service) describeToken(t Token, g Grant, l liveness, now time.Time) uma.Introspection {
 	expires := t.Expires
 	if g.Expires.Before(expires) {
 		expires = g.Expires
-	}
-	rs, err := r.Client(g.RS)
-	if err != nil {
-		return uma.Introspection{}, err
 	}
 	out := uma.Introspection{
 		Active: true, ClientID: string(g.Client), Sub: string(g.Party), TokenType: "Bearer", Iss: s.Issuer,
@@ -100,12 +96,12 @@ func (s *Service) describeToken(r Reader, t Token, g Grant, l liveness, now time
 		Kind: string(g.Kind), Owner: string(g.Owner),
 	}
 	if len(out.Aud) == 0 {
-		out.Aud = rs.Audience
+		out.Aud = l.rs.Audience
 	}
 	now = now.Truncate(time.Second)
 	patients := map[string]bool{}
 	var rights []Right
-	for _, p := range l.effective {
+	for i, p := range l.effective {
 		end := earlier(p.Expires, expires)
 		if !end.After(now) {
 			continue
@@ -118,11 +114,7 @@ func (s *Service) describeToken(r Reader, t Token, g Grant, l liveness, now time
 			ResourceID: string(p.Resource), Scopes: scopes, Constraints: p.Constraints, Exp: end.Unix(), Iat: t.Created.Unix(),
 		})
 		rights = append(rights, Right{Scopes: p.Scopes, Constraints: p.Constraints})
-		res, err := r.Resource(g.Owner, g.RS, p.Resource)
-		if err != nil {
-			return uma.Introspection{}, err
-		}
-		if c := res.Description.Context; c != nil {
+		if c := l.sets[i].Description.Context; c != nil {
 			patients[c.Patient] = true
 		}
 	}
@@ -133,7 +125,7 @@ func (s *Service) describeToken(r Reader, t Token, g Grant, l liveness, now time
 	}
 	switch {
 	case g.Kind == GrantRPT && len(out.Permissions) == 0:
-		return uma.Introspection{}, nil
+		return uma.Introspection{}
 	case g.Kind == GrantOAuth: // F-062; an RPT has no scope (F-065)
 		scope := identityScopes(g.Scope)
 		if len(rights) > 0 {
@@ -141,5 +133,5 @@ func (s *Service) describeToken(r Reader, t Token, g Grant, l liveness, now time
 		}
 		out.Scope = strings.Join(scope, " ")
 	}
-	return out, nil
+	return out
 }

@@ -21,15 +21,10 @@ func (s *Service) live(r Reader, g Grant, now time.Time) (effective []Granted, o
 type liveness struct {
 	reason    string // "" while the grant is live
 	client    Client
+	rs        Client
 	party     *Account
 	effective []Granted
-	lost      []lostPermission
-}
-
-// lostPermission tells what became of a granted permission, for explanations.
-type lostPermission struct {
-	granted Granted
-	reason  string
+	sets      []Resource // the resources of effective, one for each
 }
 
 func (s *Service) liveness(r Reader, g Grant, now time.Time) (liveness, error) {
@@ -48,14 +43,13 @@ func (s *Service) liveness(r Reader, g Grant, now time.Time) (liveness, error) {
 	}
 	q := Question{Now: now, Owner: g.Owner, Client: l.client, PartyAccount: l.party, Language: s.Scopes, purposeKept: true}
 	for _, p := range g.Permissions {
-		got, err := s.effective(r, q, g, p)
+		got, res, err := s.effective(r, q, g, p)
 		if err != nil {
 			return l, err
 		}
-		if len(got) == 0 {
-			l.lost = append(l.lost, lostPermission{granted: p, reason: ReasonWithdrawn})
+		for _, permission := range got {
+			l.effective, l.sets = append(l.effective, permission), append(l.sets, res)
 		}
-		l.effective = append(l.effective, got...)
 	}
 	if len(l.effective) == 0 {
 		l.reason = ReasonWithdrawn
@@ -93,6 +87,7 @@ func (s *Service) people(r Reader, g Grant, l *liveness) error {
 			l.reason = ReasonDisabled
 			return err
 		}
+		l.rs = rs
 	}
 	for _, id := range []AccountID{g.Party, g.Owner} {
 		if id == "" || l.party != nil && l.party.ID == id {
@@ -111,30 +106,31 @@ func (s *Service) people(r Reader, g Grant, l *liveness) error {
 }
 
 // effective is one permission intersected with its policies, its base and the registration as they are now.
-func (s *Service) effective(r Reader, q Question, g Grant, p Granted) ([]Granted, error) {
+func (s *Service) effective(r Reader, q Question, g Grant, p Granted) ([]Granted, Resource, error) {
 	if !p.Expires.IsZero() && !q.Now.Before(p.Expires) {
-		return nil, nil
+		return nil, Resource{}, nil
 	}
 	res, err := r.Resource(g.Owner, g.RS, p.Resource)
 	if gone, err := absent(err); gone || err != nil {
-		return nil, err
+		return nil, Resource{}, err
 	}
-	a := AskedPermission{Resource: res, Scopes: keep(p.Scopes, res.Description.Scopes), Constraints: p.Constraints}
+	a := AskedPermission{Resource: res, Scopes: keep(p.Scopes, res.Description.Scopes), Constraints: p.Constraints, registered: true}
 	if len(a.Scopes) == 0 && len(p.Scopes) > 0 {
-		return nil, nil
+		return nil, Resource{}, nil
 	}
 	if a.Policies, err = policiesOf(r, g.Owner, p.Policies); err != nil {
-		return nil, err
+		return nil, Resource{}, err
 	}
 	if a.Base, err = s.baseOf(r, g.RS, res, p.Base); err != nil {
-		return nil, err
+		return nil, Resource{}, err
 	}
 	c := collector{at: map[string]int{}}
 	q.candidate(a, &c)
 	for i := range c.list {
 		c.list[i].Expires = earlier(c.list[i].Expires, p.Expires)
+		c.list[i].Scopes = keep(p.Scopes, c.list[i].Scopes) // in the order of the grant
 	}
-	return c.list, nil
+	return c.list, res, nil
 }
 
 // baseOf rebuilds what a permission rested on: only the base's policies it was granted by count, so that a new one of the

@@ -7,12 +7,12 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"io"
 	"log/slog"
 	"net/url"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -156,7 +156,7 @@ func (w *oauthWorld) service() *umaas.Service {
 	w.t.Helper()
 	s, err := umaas.New(context.Background(), umaas.Deps{
 		Issuer: oauthIssuer, Store: w.store, Keys: w.ring, Scopes: plainLanguage{}, Now: w.now, Random: rand.Reader,
-		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), Limits: umaas.DefaultLimits(),
+		Logger: slog.New(slog.DiscardHandler), Limits: umaas.DefaultLimits(),
 	})
 	w.must(err)
 	return s
@@ -176,9 +176,13 @@ func (w *oauthWorld) account(login, fhirUser string) umaas.Account {
 	return a
 }
 
-// onEngines runs a test on the memory engine and on bolt.
+// onEngines runs a test on the memory engine, on one that lets every third transaction run again, and on bolt.
 func onEngines(t *testing.T, test func(t *testing.T, w *oauthWorld)) {
 	t.Run("memory", func(t *testing.T) { test(t, newOAuthWorld(t, memkv.New(memkv.Options{}))) })
+	t.Run("conflicts", func(t *testing.T) {
+		var n atomic.Int64
+		test(t, newOAuthWorld(t, memkv.New(memkv.Options{Conflict: func() bool { return n.Add(1)%3 == 0 }})))
+	})
 	t.Run("bolt", func(t *testing.T) {
 		e, err := boltkv.Open(filepath.Join(t.TempDir(), "db"), boltkv.Options{InsecureNoSync: true})
 		if err != nil {

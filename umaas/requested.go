@@ -155,6 +155,7 @@ func (s *Service) asked(r Reader, t Ticket, party *Account, c Client, resources 
 		}
 		out = append(out, AskedPermission{
 			Resource: res, Scopes: p.Scopes, Constraints: p.Constraints, Policies: policies[res.ID], Base: bases[res.ID],
+			registered: true, // standing and requested see to it
 		})
 	}
 	return out, nil

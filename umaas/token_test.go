@@ -3,8 +3,6 @@ package umaas_test
 import (
 	"net/url"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -192,53 +190,6 @@ func TestSEC_104_CodeReuse(t *testing.T) {
 		wantOAuthError(t, "access token of the first", err, 401, "invalid_token", "")
 		_, err = w.s.Token(t.Context(), rs.ask("grant_type", "refresh_token", "refresh_token", r.RefreshToken))
 		wantOAuthError(t, "refresh token of the first", err, 400, "invalid_grant", refreshBad)
-	})
-}
-
-// raceOAuth redeems one value 64 times at once over three services, and returns how many won.
-func raceOAuth(w *oauthWorld, ask func() umaas.TokenRequest) int32 {
-	services := []*umaas.Service{w.s, w.service(), w.service()}
-	var won atomic.Int32
-	var wg sync.WaitGroup
-	start := make(chan struct{})
-	for i := range 64 {
-		wg.Go(func() {
-			<-start
-			_, err := services[i%len(services)].Token(w.t.Context(), ask())
-			if err == nil {
-				won.Add(1)
-				return
-			}
-			wantOAuthError(w.t, "loser", err, 400, "invalid_grant", "")
-		})
-	}
-	close(start)
-	wg.Wait()
-	return won.Load()
-}
-
-func TestSEC_104_OneWinner(t *testing.T) {
-	onEngines(t, func(t *testing.T, w *oauthWorld) {
-		app := w.register(appMetadata())
-		code := w.code(app, w.alice)
-		if won := raceOAuth(w, func() umaas.TokenRequest { return app.redeem(code) }); won != 1 {
-			t.Errorf("%d of 64 redeemed one code", won)
-		}
-	})
-}
-
-func TestSEC_109_OneWinner(t *testing.T) {
-	onEngines(t, func(t *testing.T, w *oauthWorld) {
-		r := w.pat(w.resourceServer(), w.alice)
-		_ = r
-		rs := w.register(func() umaas.ClientMetadata { m := rsMetadata(); m.Resource = nil; return m }())
-		r = w.pat(rs, w.bob)
-		won := raceOAuth(w, func() umaas.TokenRequest {
-			return rs.ask("grant_type", "refresh_token", "refresh_token", r.RefreshToken)
-		})
-		if won != 1 {
-			t.Errorf("%d of 64 redeemed one refresh token", won)
-		}
 	})
 }
 

@@ -100,16 +100,16 @@ func (s *Store) historyWalk(t *txn, req *request, from *cursor) (func() (version
 	}
 	switch len(req.path) {
 	case 1:
-		c, start = t.vers.Cursor(), key64(below)
+		c, start = t.vers().Cursor(), key64(below)
 	case 2:
 		num := s.types[req.path[0]]
-		c, prefix, start = t.types.Cursor(), typeSeqKey(num, 0)[:2], typeSeqKey(num, below)
+		c, prefix, start = t.types().Cursor(), typeSeqKey(num, 0)[:2], typeSeqKey(num, below)
 	default:
 		st, ok := t.lookup(req.path[0], req.path[1])
 		if !ok {
 			return nil, notFound(req.path[0], clip(req.path[1]))
 		}
-		c, prefix = t.hist.Cursor(), key64(st.doc)
+		c, prefix = t.hist().Cursor(), key64(st.doc)
 		start = key64x2(st.doc, 1<<64-1)
 		seqOf = func(_, v []byte) uint64 { return decodeUint64(v) }
 	}

@@ -34,7 +34,7 @@ func (s *Store) vread(t *txn, req *request) (reply, error) {
 	if !ok || err != nil || strconv.FormatUint(n, 10) != req.path[3] {
 		return reply{}, notFound(req.path[0], clip(strings.Join(req.path[1:], "/")))
 	}
-	seq := t.hist.Get(key64x2(st.doc, n))
+	seq := t.hist().Get(key64x2(st.doc, n))
 	if seq == nil {
 		return reply{}, notFound(req.path[0], clip(strings.Join(req.path[1:], "/")))
 	}

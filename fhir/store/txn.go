@@ -17,30 +17,38 @@ import (
 // txn is one bbolt transaction with the store's verbs. Reading handlers get a read transaction, writing ones the committer's.
 type txn struct {
 	s        *Store
-	ids      *bolt.Bucket
-	docs     *bolt.Bucket
-	vers     *bolt.Bucket
-	types    *bolt.Bucket
-	hist     *bolt.Bucket
-	idx      *bolt.Bucket
+	tx       *bolt.Tx
+	opened   [6]*bolt.Bucket
 	writable bool
 	dirty    bool // something was written since the committer cleared it
 	now      time.Time
 }
 
-func (s *Store) begin(tx *bolt.Tx) *txn {
-	return &txn{
-		s: s, ids: tx.Bucket(bucketIDs), docs: tx.Bucket(bucketDocs), vers: tx.Bucket(bucketVers), types: tx.Bucket(bucketTypes),
-		hist: tx.Bucket(bucketHist), idx: tx.Bucket(bucketIdx),
+func (s *Store) begin(tx *bolt.Tx) *txn { return &txn{s: s, tx: tx} }
+
+// bucket opens a bucket at its first use: a read by id needs two of them.
+func (t *txn) bucket(i int, name []byte) *bolt.Bucket {
+	if t.opened[i] == nil {
+		t.opened[i] = t.tx.Bucket(name)
 	}
+	return t.opened[i]
 }
 
+func (t *txn) ids() *bolt.Bucket   { return t.bucket(0, bucketIDs) }
+func (t *txn) docs() *bolt.Bucket  { return t.bucket(1, bucketDocs) }
+func (t *txn) vers() *bolt.Bucket  { return t.bucket(2, bucketVers) }
+func (t *txn) types() *bolt.Bucket { return t.bucket(3, bucketTypes) }
+func (t *txn) hist() *bolt.Bucket  { return t.bucket(4, bucketHist) }
+func (t *txn) idx() *bolt.Bucket   { return t.bucket(5, bucketIdx) }
+
 func (t *txn) lookup(typ, id string) (state, bool) {
-	return decodeState(t.ids.Get([]byte(typ + "/" + id)))
+	return decodeState(t.ids().Get([]byte(typ + "/" + id)))
 }
 
 // version reads one version; its raw aliases the database and is valid only inside the transaction.
-func (t *txn) version(seq uint64) (version, error) { return decodeVersion(seq, t.vers.Get(key64(seq))) }
+func (t *txn) version(seq uint64) (version, error) {
+	return decodeVersion(seq, t.vers().Get(key64(seq)))
+}
 
 // resource parses one version, or takes it from the cache.
 func (t *txn) resource(seq uint64) (*fhir.Resource, error) {
@@ -72,7 +80,7 @@ func (t *txn) document(doc uint64) (*fhir.Resource, error) {
 }
 
 func (t *txn) sequence(doc uint64) (uint64, bool) {
-	b := t.docs.Get(key64(doc))
+	b := t.docs().Get(key64(doc))
 	if len(b) != 8 {
 		return 0, false
 	}
@@ -98,7 +106,7 @@ func (t *txn) put(p *prepared, id string, method byte) (version, error) {
 	t.dirty = true
 	st, known := t.lookup(p.typ, id)
 	if !known {
-		doc, err := t.docs.NextSequence()
+		doc, err := t.docs().NextSequence()
 		if err != nil {
 			return version{}, err
 		}
@@ -116,7 +124,7 @@ func (t *txn) put(p *prepared, id string, method byte) (version, error) {
 	if err := t.append(&v); err != nil {
 		return version{}, err
 	}
-	if err := t.docs.Put(key64(v.doc), key64(v.seq)); err != nil {
+	if err := t.docs().Put(key64(v.doc), key64(v.seq)); err != nil {
 		return version{}, err
 	}
 	next := slices.Concat(p.postings, t.s.ownPostings(p.typ, id, t.now))
@@ -134,7 +142,7 @@ func (t *txn) remove(typ, id string, st state) (version, error) {
 	if err := t.append(&v); err != nil {
 		return version{}, err
 	}
-	if err := t.docs.Delete(key64(v.doc)); err != nil {
+	if err := t.docs().Delete(key64(v.doc)); err != nil {
 		return version{}, err
 	}
 	return v, t.replacePostings(v.doc, old, nil)
@@ -142,22 +150,22 @@ func (t *txn) remove(typ, id string, st state) (version, error) {
 
 // append writes the version and makes it current in `ids` and the histories.
 func (t *txn) append(v *version) error {
-	seq, err := t.vers.NextSequence()
+	seq, err := t.vers().NextSequence()
 	if err != nil {
 		return err
 	}
 	v.seq = seq
-	if err := t.vers.Put(key64(seq), v.encode()); err != nil {
+	if err := t.vers().Put(key64(seq), v.encode()); err != nil {
 		return err
 	}
-	if err := t.types.Put(typeSeqKey(t.s.types[v.typ], seq), key64(v.doc)); err != nil {
+	if err := t.types().Put(typeSeqKey(t.s.types[v.typ], seq), key64(v.doc)); err != nil {
 		return err
 	}
-	if err := t.hist.Put(key64x2(v.doc, v.number), key64(seq)); err != nil {
+	if err := t.hist().Put(key64x2(v.doc, v.number), key64(seq)); err != nil {
 		return err
 	}
 	st := state{doc: v.doc, seq: seq, number: v.number, deleted: v.deleted}
-	return t.ids.Put([]byte(v.relative()), st.encode())
+	return t.ids().Put([]byte(v.relative()), st.encode())
 }
 
 func (t *txn) currentPostings(st state) ([][]byte, error) {
@@ -182,14 +190,14 @@ func (t *txn) replacePostings(doc uint64, old, next [][]byte) error {
 	for _, p := range old {
 		had[string(p)] = true
 		if !keep[string(p)] {
-			if err := t.idx.Delete(append(bytes.Clone(p), key64(doc)...)); err != nil {
+			if err := t.idx().Delete(append(bytes.Clone(p), key64(doc)...)); err != nil {
 				return err
 			}
 		}
 	}
 	for p := range keep {
 		if !had[p] {
-			if err := t.idx.Put(append([]byte(p), key64(doc)...), []byte{}); err != nil {
+			if err := t.idx().Put(append([]byte(p), key64(doc)...), []byte{}); err != nil {
 				return err
 			}
 		}
@@ -207,7 +215,7 @@ func (s *Store) reindex(tx *bolt.Tx) error {
 	}
 	t := s.begin(tx)
 	t.writable = true
-	c := t.docs.Cursor()
+	c := t.docs().Cursor()
 	for k, v := c.First(); k != nil; k, v = c.Next() {
 		next, err := t.currentPostings(state{seq: decodeUint64(v)})
 		if err != nil {

@@ -111,7 +111,7 @@ func (c *Client) once(ctx context.Context, k call, body []byte, contentType stri
 	if err != nil {
 		return false, fmt.Errorf("%w: %w", ErrUntrusted, err)
 	}
-	req.Header.Set("Accept", "application/json")
+	req.Header.Set("Accept", "application/json, application/jwk-set+json")
 	req.Header.Set("User-Agent", "umaas-resource-server")
 	if contentType != "" {
 		req.Header.Set("Content-Type", contentType)
@@ -153,8 +153,8 @@ func (k call) read(res *http.Response, out any) error {
 		if out == nil || k.emptyAnswer {
 			return nil
 		}
-		if media, _, err := mime.ParseMediaType(res.Header.Get("Content-Type")); err != nil || media != "application/json" {
-			return fmt.Errorf("%w: content type %q, want application/json", ErrUntrusted, res.Header.Get("Content-Type"))
+		if media, _, err := mime.ParseMediaType(res.Header.Get("Content-Type")); err != nil || media != "application/json" && !strings.HasSuffix(media, "+json") {
+			return fmt.Errorf("%w: content type %q, want JSON", ErrUntrusted, res.Header.Get("Content-Type"))
 		}
 		if err := json.Unmarshal(raw, out); err != nil {
 			return fmt.Errorf("%w: %w", ErrUntrusted, err)

@@ -51,7 +51,10 @@ type Options struct {
 
 // Ring is the set of signing keys of one issuer. Its methods are safe for concurrent use.
 type Ring struct {
-	o       Options
+	o Options
+	// life is the ring's own context: a re-reading serves every caller, so the end of the request that happened to start it
+	// must not cut it short.
+	life    context.Context
 	loading sync.Mutex
 	state   atomic.Pointer[state]
 }
@@ -82,7 +85,7 @@ func Open(ctx context.Context, o Options) (*Ring, error) {
 			*d.value = d.fallback
 		}
 	}
-	r := &Ring{o: o}
+	r := &Ring{o: o, life: context.WithoutCancel(ctx)}
 	if err := r.load(ctx); err != nil {
 		return nil, err
 	}
@@ -95,7 +98,7 @@ func Open(ctx context.Context, o Options) (*Ring, error) {
 // Sign makes a compact JWS (RFC 7515 §7.1) over a prepared payload with the active key. typ goes into the header: it keeps
 // one kind of token from being taken for another (RFC 8725 §3.11).
 func (r *Ring) Sign(alg Algorithm, typ string, payload []byte) (string, error) {
-	r.refresh(context.Background())
+	r.refresh()
 	k := r.state.Load().active(alg)
 	if k == nil {
 		return "", fmt.Errorf("no active %s key", alg)
@@ -144,7 +147,7 @@ func (k *key) sign(random io.Reader, typ string, payload []byte) (string, error)
 
 // JWKS is the public key set (RFC 7517 §5): active, next and retiring keys. The bytes must not be changed.
 func (r *Ring) JWKS() []byte {
-	r.refresh(context.Background())
+	r.refresh()
 	return r.state.Load().jwks
 }
 
@@ -159,7 +162,7 @@ type Info struct {
 
 // Keys lists the keys, active first.
 func (r *Ring) Keys() []Info {
-	r.refresh(context.Background())
+	r.refresh()
 	var out []Info
 	for _, want := range []State{Active, Next, Retiring} {
 		for _, k := range r.state.Load().keys {
@@ -173,13 +176,13 @@ func (r *Ring) Keys() []Info {
 
 // refresh re-reads the storage when the last reading is older than Options.Reload. A storage that fails leaves the reading
 // in use: a server that can read nothing issues nothing anyway.
-func (r *Ring) refresh(ctx context.Context) {
+func (r *Ring) refresh() {
 	now := r.o.Now()
 	if age := now.Sub(r.state.Load().loaded); age >= 0 && age < r.o.Reload || !r.loading.TryLock() {
 		return
 	}
 	defer r.loading.Unlock()
-	if err := r.load(ctx); err != nil {
+	if err := r.load(r.life); err != nil {
 		s := *r.state.Load()
 		s.loaded = now
 		r.state.Store(&s)

@@ -1,7 +1,6 @@
 package keys
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -32,11 +31,11 @@ func (r *Ring) Verify(raw string, alg Algorithm, typ string) (Verified, error) {
 	if h.alg != jwa.SignatureAlgorithm(alg) || h.typ != typ {
 		return Verified{}, fmt.Errorf("%w: want %s with typ %s", ErrUntrusted, alg, typ)
 	}
-	r.refresh(context.Background())
+	r.refresh()
 	k := r.state.Load().byID(h.kid)
 	if k == nil && r.o.Now().Sub(r.state.Load().loaded) >= time.Second {
 		// Another service may have rotated a moment ago.
-		if err := r.Reload(context.Background()); err != nil {
+		if err := r.Reload(r.life); err != nil {
 			return Verified{}, fmt.Errorf("verify: %w", err)
 		}
 		k = r.state.Load().byID(h.kid)

@@ -100,7 +100,7 @@ func (c *Client) do(ctx context.Context, method, target string, body io.Reader) 
 	if err != nil {
 		return nil, fmt.Errorf("reach %s: %w", u.Host, err)
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }() // what was read is judged by itself
 	if resp.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("%w: %s answered %d, want 200 (redirects are not followed)", ErrRefused, u.Host, resp.StatusCode)
 	}

@@ -30,6 +30,7 @@ func DemoCost() Cost { return Cost{Memory: 1 << 10, Time: 1, Threads: 1} }
 const (
 	maxMemory   = 1 << 20 // KiB
 	maxTime     = 16
+	maxThreads  = 16
 	saltBytes   = 16
 	hashBytes   = 32
 	MinPassword = 8    // characters, for new passwords (NIST SP 800-63B)
@@ -39,7 +40,7 @@ const (
 var encode = base64.RawStdEncoding.Strict()
 
 func (c Cost) valid() bool {
-	return c.Memory >= 8*uint32(c.Threads) && c.Memory <= maxMemory && c.Time >= 1 && c.Time <= maxTime && c.Threads >= 1 && c.Threads <= 16
+	return c.Memory >= 8*uint32(c.Threads) && c.Memory <= maxMemory && c.Time >= 1 && c.Time <= maxTime && c.Threads >= 1 && c.Threads <= maxThreads
 }
 
 // HashPassword makes the PHC string of a password: $argon2id$v=19$m=…,t=…,p=…$salt$hash.
@@ -59,8 +60,8 @@ func HashPassword(password string, cost Cost, random io.Reader) (string, error) 
 	return phc{cost: cost, salt: salt, hash: cost.derive(password, salt, hashBytes)}.String(), nil
 }
 
-func (c Cost) derive(password string, salt []byte, size uint32) []byte {
-	return argon2.IDKey([]byte(password), salt, c.Time, c.Memory, c.Threads, size)
+func (c Cost) derive(password string, salt []byte, size int) []byte {
+	return argon2.IDKey([]byte(password), salt, c.Time, c.Memory, c.Threads, uint32(size)) //nolint:gosec // at most 64, by parsePHC
 }
 
 // phc is a parsed PHC string.
@@ -86,19 +87,19 @@ func parsePHC(s string) (phc, error) {
 	if len(fields) != 3 {
 		return phc{}, errPHC
 	}
-	var n [3]uint64
+	var n [3]uint32
 	for i, name := range []string{"m=", "t=", "p="} {
 		digits, ok := strings.CutPrefix(fields[i], name)
 		v, err := strconv.ParseUint(digits, 10, 32)
 		if !ok || err != nil || strconv.FormatUint(v, 10) != digits {
 			return phc{}, errPHC
 		}
-		n[i] = v
+		n[i] = uint32(v) // ParseUint was told 32 bits
 	}
-	if n[2] > 255 {
+	if n[2] > maxThreads {
 		return phc{}, errPHC
 	}
-	p := phc{cost: Cost{Memory: uint32(n[0]), Time: uint32(n[1]), Threads: uint8(n[2])}}
+	p := phc{cost: Cost{Memory: n[0], Time: n[1], Threads: uint8(n[2])}} //nolint:gosec // at most maxThreads
 	var err1, err2 error
 	p.salt, err1 = encode.DecodeString(parts[4])
 	p.hash, err2 = encode.DecodeString(parts[5])
@@ -110,5 +111,5 @@ func parsePHC(s string) (phc, error) {
 
 // matches costs the same whether or not the password fits.
 func (p phc) matches(password string) bool {
-	return subtle.ConstantTimeCompare(p.cost.derive(password, p.salt, uint32(len(p.hash))), p.hash) == 1
+	return subtle.ConstantTimeCompare(p.cost.derive(password, p.salt, len(p.hash)), p.hash) == 1
 }

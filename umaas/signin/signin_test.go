@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"io"
 	"log/slog"
 	"strconv"
 	"strings"
@@ -69,7 +68,7 @@ func setup(t *testing.T) (*SignIn, *book, *time.Time) {
 		"broken": {ID: "u_broken", PasswordHash: "$argon2id$broken"},
 	}}
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	s, err := New(Config{Accounts: b, Random: rand.Reader, Now: func() time.Time { return now }, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), Cost: tiny})
+	s, err := New(Config{Accounts: b, Random: rand.Reader, Now: func() time.Time { return now }, Logger: slog.New(slog.DiscardHandler), Cost: tiny})
 	if err != nil {
 		t.Fatal(err)
 	}

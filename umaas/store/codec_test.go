@@ -49,7 +49,7 @@ func FuzzDecode(f *testing.F) {
 	flow := umaas.Flow{Key: umaas.Key{2}, Ticket: &ticket, Authorize: &umaas.AuthorizeParams{MaxAge: -1}}
 	res := resourceRecord{Resource: umaas.Resource{Description: uma.ResourceDescription{Extra: map[string]json.RawMessage{"a": json.RawMessage("1"), "b": nil}}}}
 	for kind, raw := range map[int][]byte{6: encode(&ticket, ticketFields), 7: encode(&flow, flowFields), 2: encode(&res, resourceFields)} {
-		f.Add(uint8(kind), raw) //nolint:gosec // small
+		f.Add(uint8(kind), raw)
 		f.Add(uint8(kind), raw[:len(raw)/2])
 	}
 	f.Fuzz(func(t *testing.T, kind uint8, raw []byte) {

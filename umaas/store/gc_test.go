@@ -23,7 +23,7 @@ func (c *clock) advance(d time.Duration) { c.offset.Add(int64(d)) }
 
 func numbered(n int) umaas.Key {
 	var k umaas.Key
-	binary.BigEndian.PutUint64(k[8:], uint64(n)+1) //nolint:gosec // counts up
+	binary.BigEndian.PutUint64(k[8:], uint64(n)+1)
 	return k
 }
 

@@ -1,9 +1,11 @@
 package store_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -150,5 +152,81 @@ func TestDamagedRecordIsNotAbsent(t *testing.T) {
 		if err == nil || errors.Is(err, umaas.ErrNotFound) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", value, err, want)
 		}
+	}
+}
+
+// TestRefusedFileIsUntouched: a store of a newer program is refused without a byte of its file changing.
+func TestRefusedFileIsUntouched(t *testing.T) {
+	dir := t.TempDir()
+	e := bolt(t, dir)
+	err := e.Update(context.Background(), func(tx kv.Tx) error { return tx.Put([]byte("=schema"), []byte("umaas-authorization-server/99")) })
+	if err = errors.Join(err, e.Close()); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "as.db")
+	before, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e = bolt(t, dir)
+	if _, err := store.New(context.Background(), e, store.Options{}); err == nil || !strings.Contains(err.Error(), "schema 99") {
+		t.Errorf("opened: %v", err)
+	}
+	if err := e.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if after, err := os.ReadFile(path); err != nil || !bytes.Equal(before, after) {
+		t.Errorf("the file changed, %v", err)
+	}
+}
+
+// TestBackupOfAStore: what was there at the moment of the backup is there after restoring, and a backup of something else is
+// refused.
+func TestBackupOfAStore(t *testing.T) {
+	dir := t.TempDir()
+	e := bolt(t, dir)
+	s := over(t, e, nil)
+	defer s.Close()
+	put := func(id umaas.ClientID) {
+		if err := s.Update(context.Background(), func(tx umaas.Tx) error { return tx.PutClient(umaas.Client{ID: id}) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("before")
+	var backup bytes.Buffer
+	if err := e.Backup(&backup); err != nil {
+		t.Fatal(err)
+	}
+	put("after")
+	path := filepath.Join(dir, "restored", "as.db")
+	if err := os.Mkdir(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := boltkv.Restore(path, &backup, store.CheckSchema); err != nil {
+		t.Fatal(err)
+	}
+	restored := over(t, bolt(t, filepath.Dir(path)), nil)
+	defer restored.Close()
+	err := restored.View(context.Background(), func(r umaas.Reader) error {
+		if _, err := r.Client("after"); !errors.Is(err, umaas.ErrNotFound) {
+			t.Errorf("a later client: %v", err)
+		}
+		_, err := r.Client("before")
+		return err
+	})
+	if err != nil {
+		t.Errorf("an earlier client: %v", err)
+	}
+	other, err := boltkv.Open(filepath.Join(dir, "other.db"), boltkv.Options{InsecureNoSync: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	backup.Reset()
+	if err := other.Backup(&backup); err != nil {
+		t.Fatal(err)
+	}
+	if err := boltkv.Restore(path+"2", &backup, store.CheckSchema); err == nil {
+		t.Error("restored an empty store as one of an authorization server")
 	}
 }

@@ -3,6 +3,7 @@ package web
 import (
 	"errors"
 	"net/http"
+	"strings"
 
 	"github.com/umaas/umaas/umaas"
 )
@@ -27,7 +28,7 @@ func (s *Site) asked(v *visit) error {
 	}
 	var d askedView
 	for _, r := range list {
-		row := askedRow{RequestView: r, What: summaryOf(r.Records, 3), Open: s.waits(r)}
+		row := askedRow{RequestView: r, What: ofOthers(summaryOf(r.Records, 3)), Open: s.waits(r)}
 		switch {
 		case row.Open:
 			row.State = "asked.waiting"
@@ -65,4 +66,12 @@ func (s *Site) withdraw(v *visit) error {
 	}
 	v.leaveNotice("withdrawn")
 	return v.seeOther("/me/asked")
+}
+
+// ofOthers words what an owner reads as "your" for somebody else, without telling whose it is (F-076).
+func ofOthers(what summary) summary {
+	for i, w := range what.Words {
+		what.Words[i] = strings.ReplaceAll(w, " your ", " the ")
+	}
+	return what
 }

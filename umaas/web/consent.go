@@ -11,7 +11,8 @@ type consentView struct {
 	Flow    umaas.FlowView
 	Token   string
 	Records []record
-	Known   bool // whose record it is matters: more than one, or not only her own
+	Writes  bool // the app asks to add or change
+	Deletes bool
 	Ends    []string
 	answers
 }
@@ -31,6 +32,12 @@ func (s *Site) drawConsent(v *visit, status int, flow umaas.FlowView, a answers)
 	d := consentView{
 		Flow: flow, Token: v.formToken(string(flow.Step)+" "+flow.ID, flow.Digest), Records: recordsOf(flow.Records, a.Ticked),
 		Ends: consentEnds(flow), answers: a,
+	}
+	for _, r := range d.Records {
+		for _, b := range r.Blocks {
+			d.Writes = d.Writes || b.ID == "add" || b.ID == "change" || b.ID == "delete"
+			d.Deletes = d.Deletes || b.ID == "delete"
+		}
 	}
 	page := "consent"
 	if len(flow.Records) == 0 {

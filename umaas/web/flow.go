@@ -96,7 +96,8 @@ func (s *Site) goBack(v *visit, app umaas.AppView, r umaas.Redirect) error {
 	}
 	// The address was registered, compared exactly and stored before anyone was asked; its scheme runs no script.
 	to := template.URL(u.String()) //nolint:gosec // see above
-	return s.render(v, http.StatusOK, "back", frame{Title: "back.title", Flow: true, Refresh: u.String()}, back{App: app, To: to})
+	v.Header("Refresh", "0; url="+u.String())
+	return s.render(v, http.StatusOK, "back", frame{Title: "back.title", Flow: true}, back{App: app, To: to})
 }
 
 // cancelFlow is the person's no: the app learns access_denied and nothing else.

@@ -54,8 +54,10 @@ type problem struct {
 
 // ends are the choices for "until when", in the order of pages.
 var ends = map[string]func(time.Time) time.Time{
-	"hour":    func(t time.Time) time.Time { return t.Add(time.Hour) },
-	"today":   func(t time.Time) time.Time { return time.Date(t.Year(), t.Month(), t.Day()+1, 0, 0, 0, 0, t.Location()) },
+	"hour": func(t time.Time) time.Time { return t.Add(time.Hour) },
+	"today": func(t time.Time) time.Time {
+		return time.Date(t.Year(), t.Month(), t.Day()+1, 0, 0, 0, 0, t.Location())
+	},
 	"day":     func(t time.Time) time.Time { return t.AddDate(0, 0, 1) },
 	"month":   func(t time.Time) time.Time { return t.AddDate(0, 1, 0) },
 	"quarter": func(t time.Time) time.Time { return t.AddDate(0, 3, 0) },

@@ -1,10 +1,10 @@
 package web
 
 import (
+	"errors"
 	"net/http"
 	"net/mail"
 	"sort"
-	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -48,7 +48,7 @@ func (s *Site) newSharePage(v *visit) error {
 	return s.drawNewShare(v, http.StatusOK, records, newShareView{Apps: apps})
 }
 
-// shareable reads what could be shared, with item ids that name their record too, and the apps the owner knows.
+// shareable reads what could be shared, and the apps the owner knows.
 func (s *Site) shareable(v *visit) ([]umaas.RecordView, []umaas.AppView, error) {
 	ctx := v.Request.Context()
 	records, err := s.Service.Shareable(ctx, v.owner())
@@ -70,21 +70,7 @@ func (s *Site) shareable(v *visit) ([]umaas.RecordView, []umaas.AppView, error) 
 		apps = append(apps, a)
 	}
 	sort.Slice(apps, func(i, j int) bool { return apps[i].Name+string(apps[i].ID) < apps[j].Name+string(apps[j].ID) })
-	return numbered(records), apps, nil
-}
-
-// numbered makes ids unique over records: the position of the record stands before the item's own id.
-func numbered(records []umaas.RecordView) []umaas.RecordView {
-	out := make([]umaas.RecordView, len(records))
-	for i, r := range records {
-		out[i] = r
-		out[i].Items = make([]umaas.Item, len(r.Items))
-		for j, item := range r.Items {
-			item.ID = strconv.Itoa(i) + "." + item.ID
-			out[i].Items[j] = item
-		}
-	}
-	return out
+	return records, apps, nil
 }
 
 func (s *Site) drawNewShare(v *visit, status int, records []umaas.RecordView, d newShareView) error {
@@ -132,6 +118,10 @@ func (s *Site) newShare(v *visit) error {
 		return errOutOfDate
 	}
 	id, err := s.Service.CreateShare(v.Request.Context(), v.owner(), n, v.requestID())
+	if errors.Is(err, umaas.ErrBadAnswer) && n.Who.Kind == umaas.WhoClient {
+		d.Problems = []problem{{"app", "problem.app-alone"}}
+		return s.drawNewShare(v, http.StatusUnprocessableEntity, records, d)
+	}
 	if err != nil {
 		return err
 	}
@@ -167,8 +157,7 @@ func (s *Site) readNewShare(v *visit, records []umaas.RecordView, apps []umaas.A
 		for _, item := range r.Items {
 			for _, id := range v.form["item"] {
 				if id == item.ID {
-					_, own, _ := strings.Cut(id, ".")
-					n.Items[r.Resource.ID] = append(n.Items[r.Resource.ID], own)
+					n.Items[r.Resource.ID] = append(n.Items[r.Resource.ID], id)
 					check.Items, check.IDs = append(check.Items, item), append(check.IDs, id)
 				}
 			}

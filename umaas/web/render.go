@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"html/template"
 	"io/fs"
+	"net/url"
 	"path"
 	"strings"
 	"time"
@@ -26,7 +27,6 @@ type frame struct {
 	IsError bool   // the title begins with "Error" (AX-02)
 	Here    string // menu entry
 	FlowID  string // for "Not you?"
-	Refresh string // address to go to at once (the page "back to the app")
 }
 
 // view is the value every template gets.
@@ -78,11 +78,33 @@ func (s *Site) functions() template.FuncMap {
 		"clock": func(t time.Time) string { return t.In(s.Zone).Format("15:04") },
 		"iso":   func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 		"lower": lowerFirst,
-		"dict":  dict,
+		"purpose": func(code string) string { // a code without words of ours is told as another reason
+			if !s.texts.has("purpose." + code) {
+				return "purpose.other"
+			}
+			return "purpose." + code
+		},
+		"web":   webLink,
+		"initial": func(v string) string { // an initial stands for a logo
+			for _, r := range name(v) {
+				return strings.ToUpper(string(r))
+			}
+			return "?"
+		},
+		"dict": dict,
 		"day": func(end time.Time) string { // the last day that counts: ends are exclusive midnights
 			return end.In(s.Zone).Add(-time.Nanosecond).Format("2 January 2006")
 		},
 	}
+}
+
+// webLink keeps foreign links that lead to the web over https; any other is not shown (PS-09).
+func webLink(address string) string {
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || len(address) > 500 {
+		return ""
+	}
+	return u.String()
 }
 
 // dict hands several values to a shared part.

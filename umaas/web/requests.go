@@ -72,7 +72,7 @@ type requestView struct {
 	Blocks  []record
 	Ends    []string
 	Open    bool
-	Asks    summary
+	Heading []segment // the sentence "{who} asks to see your allergies"
 	Preview preview
 	Silent  string
 	answers
@@ -111,11 +111,37 @@ func (s *Site) ownRequest(v *visit) (umaas.RequestView, error) {
 }
 
 func (s *Site) drawRequest(v *visit, status int, r umaas.RequestView, a answers, p preview) error {
+	r.App.Host = "" // nobody goes back to the app from here
+	heading, err := s.asks(r)
+	if err != nil {
+		return err
+	}
 	d := requestView{
-		RequestView: r, Token: v.formToken("request "+r.Key.String(), r.Digest), Blocks: recordsOf(r.Records, a.Ticked), Ends: requestEnds,
-		Open: s.waits(r), Asks: summaryOf(r.Records, 2), Preview: p, Silent: v.form.Get("silent"), answers: a,
+		RequestView: r, Heading: heading, Token: v.formToken("request "+r.Key.String(), r.Digest), Blocks: recordsOf(r.Records, a.Ticked), Ends: requestEnds,
+		Open: s.waits(r), Preview: p, Silent: v.form.Get("silent"), answers: a,
 	}
 	return s.render(v, status, "request", frame{Title: "request.page", Here: "requests", IsError: len(a.Problems) > 0}, d)
+}
+
+// asks is the request as one sentence (UI-02): who, and the first two things.
+func (s *Site) asks(r umaas.RequestView) ([]segment, error) {
+	who, what := name(r.PartyName), summaryOf(r.Records, 2)
+	words := ""
+	switch len(what.Words) {
+	case 0:
+		return s.texts.say("request.title-none", "who", who)
+	case 1:
+		words = what.Words[0]
+	default:
+		var err error
+		if words, err = s.texts.plain("list.and", "first", what.Words[0], "second", what.Words[1]); err != nil {
+			return nil, err
+		}
+	}
+	if what.More > 0 {
+		return s.texts.say("request.title-more", "who", who, "what", words, "n", what.More)
+	}
+	return s.texts.say("request.title", "who", who, "what", words)
 }
 
 // preview asks the resource server through the core. It never holds the page up for long, and its failing says so and
@@ -137,6 +163,9 @@ func (s *Site) preview(v *visit, r umaas.RequestView, items []string) preview {
 		return p
 	}
 	for kind, n := range counts {
+		if n == 0 {
+			continue
+		}
 		p.Entries = append(p.Entries, previewEntry{Type: s.countKey(kind), Count: n})
 	}
 	sort.Slice(p.Entries, func(i, j int) bool {

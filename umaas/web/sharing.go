@@ -160,11 +160,14 @@ func (s *Site) change(v *visit) error {
 	if err := v.checkToken("change "+string(d.ID), ""); err != nil {
 		return err
 	}
+	if !d.Live {
+		return v.seeOther("/me/sharing/" + string(d.ID))
+	}
 	a := v.answers()
 	if len(a.Ticked) == 0 {
 		a.Problems = append(a.Problems, problem{"items", "problem.nothing-left"})
 	}
-	end := d.NotAfter
+	var end time.Time // zero keeps the end
 	if a.Until != "keep" {
 		var problems []problem
 		end, problems = v.until(changeEnds)

@@ -7,7 +7,7 @@ import (
 	"regexp"
 
 	"github.com/umaas/umaas/umaas"
-	"github.com/umaas/umaas/umaas/uma"
+	"github.com/umaas/umaas/umaas/signin"
 )
 
 // signInView is PG-01, alone or inside a flow.
@@ -65,17 +65,16 @@ func (s *Site) login(v *visit) error {
 		return s.again(v, http.StatusUnprocessableEntity, d)
 	}
 	cookie, _, err := s.SignIn.Password(v.Request.Context(), d.Login, v.form.Get("password"), v.ClientIP())
-	var refused *uma.Error
 	switch {
 	case err == nil:
 		v.setCookie(s.SessionCookie, cookie)
 		v.dropCookie(v.preName())
 		return v.seeOther(afterSignIn(flow, d.To))
-	case errors.As(err, &refused) && refused.Status == http.StatusTooManyRequests:
+	case errors.Is(err, signin.ErrSlowDown):
 		d.Problems = []problem{{"login", "problem.paused"}}
 		v.Header("Retry-After", "60")
 		return s.again(v, http.StatusTooManyRequests, d)
-	case errors.Is(err, umaas.ErrNotFound), errors.As(err, &refused) && refused.Status < 500:
+	case errors.Is(err, signin.ErrWrong):
 		d.Problems = []problem{{"login", "problem.signin"}}
 		return s.again(v, http.StatusUnprocessableEntity, d)
 	}

@@ -17,6 +17,16 @@ type block struct {
 	More []row
 }
 
+// Any reports a ticked line: such a block is never folded.
+func (b block) Any() bool {
+	for _, r := range b.Rows {
+		if r.Ticked {
+			return true
+		}
+	}
+	return false
+}
+
 // row is one tick.
 type row struct {
 	umaas.Item

@@ -28,6 +28,7 @@ type Clinic struct {
 	app      App
 	base     string // origin of the app
 	hospital string // origin of the resource server
+	as       string // origin of its authorization server: forms of this app may lead there
 	pages    *template.Template
 	now      func() time.Time
 
@@ -53,12 +54,12 @@ const (
 )
 
 // NewClinic makes the app; app.ClaimsURI must be base + "/claims".
-func NewClinic(app App, base, hospital string, now func() time.Time) (*Clinic, error) {
+func NewClinic(app App, base, hospital, as string, now func() time.Time) (*Clinic, error) {
 	pages, err := template.ParseFS(clinicFiles, "clinic/*.html")
 	if err != nil {
 		return nil, err
 	}
-	return &Clinic{app: app, base: base, hospital: hospital, pages: pages, now: now, sessions: map[string]*visit{}}, nil
+	return &Clinic{app: app, base: base, hospital: hospital, as: as, pages: pages, now: now, sessions: map[string]*visit{}}, nil
 }
 
 // Handler is the app.
@@ -76,7 +77,7 @@ func (c *Clinic) Handler() http.Handler {
 	guard := http.NewCrossOriginProtection()
 	return guard.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
-		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self' "+c.hospital+"; base-uri 'none'; frame-ancestors 'none'")
+		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self' "+c.hospital+" "+c.as+"; base-uri 'none'; frame-ancestors 'none'")
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Cache-Control", "no-store")

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
+	"slices"
 	"strings"
 
 	"golang.org/x/net/html"
@@ -37,6 +38,7 @@ type Form struct {
 	Method, Action string
 	Fields         url.Values          // what is filled in or ticked already
 	Ticks          map[string][]string // checkboxes: name → values
+	Choices        map[string][]string // radio buttons: name → values
 	Labels         map[string]string   // tick value → label text
 	Buttons        []Button
 }
@@ -128,7 +130,7 @@ func (v *Visitor) find(words string) (Form, Button, bool) {
 	return Form{}, Button{}, false
 }
 
-// Press fills in fields, ticks the boxes whose labels begin with one of ticks, and presses the button.
+// Press fills in those of fields that the form has, ticks the boxes whose labels begin with one of ticks, and presses the button.
 func (v *Visitor) Press(ctx context.Context, button string, fields map[string]string, ticks ...string) error {
 	f, b, ok := v.find(button)
 	if !ok {
@@ -139,7 +141,9 @@ func (v *Visitor) Press(ctx context.Context, button string, fields map[string]st
 		values[name] = append([]string(nil), list...)
 	}
 	for name, value := range fields {
-		values.Set(name, value)
+		if f.Fields.Has(name) || slices.Contains(f.Choices[name], value) {
+			values.Set(name, value)
+		}
 	}
 	for _, want := range ticks {
 		if !tick(f, values, want) {
@@ -178,16 +182,23 @@ func (v *Visitor) Follow(ctx context.Context, below string) error {
 	return fmt.Errorf("%s: no link below %s on %s: %s", v.Name, below, v.Page.URL.Path, clip(v.Page.Text, 300))
 }
 
+// asks reports a field of this name on the page.
+func (v *Visitor) asks(field string) bool {
+	return slices.ContainsFunc(v.Page.Forms, func(f Form) bool { return f.Fields.Has(field) })
+}
+
 // Forward takes the one step that needs no decision: signing in, letting the hospital protect the record, choosing the
 // own record.
 func (v *Visitor) Forward(ctx context.Context, who Credential) error {
 	switch {
 	case v.Page.Left != "":
 		return fmt.Errorf("%s left for %s", v.Name, hideQuery(v.Page.Left))
-	case v.Has("Sign in"):
+	case v.asks("password"):
 		return v.Press(ctx, "Sign in", map[string]string{"login": who.Login, "password": who.Password})
-	case v.Has("Let "):
-		return v.Press(ctx, "Let ", nil)
+	case v.Has("Sign in"):
+		return v.Press(ctx, "Sign in", nil)
+	case v.Has("Let it protect"):
+		return v.Press(ctx, "Let it protect", nil)
 	case v.Has("Connect"):
 		return v.Press(ctx, "Connect", map[string]string{"patient": who.Patient})
 	}
@@ -220,7 +231,7 @@ func tick(f Form, values url.Values, want string) bool {
 }
 
 func form(n *html.Node) Form {
-	f := Form{Method: attr(n, "method"), Action: attr(n, "action"), Fields: url.Values{}, Ticks: map[string][]string{}, Labels: map[string]string{}}
+	f := Form{Method: attr(n, "method"), Action: attr(n, "action"), Fields: url.Values{}, Ticks: map[string][]string{}, Choices: map[string][]string{}, Labels: map[string]string{}}
 	labels := map[string]string{}
 	each(n, "label", func(l *html.Node) { labels[attr(l, "for")] = text(l) })
 	each(n, "input", func(i *html.Node) { f.input(i, labels) })
@@ -243,15 +254,16 @@ func (f *Form) input(i *html.Node, labels map[string]string) {
 	switch attr(i, "type") {
 	case "checkbox":
 		f.Ticks[name] = append(f.Ticks[name], value)
-		label := labels[attr(i, "id")]
-		if label == "" && i.Parent != nil {
-			label = text(i.Parent)
+		label := text(i.Parent) // a label around the box, or one that points to it
+		if id := attr(i, "id"); id != "" && labels[id] != "" {
+			label = labels[id]
 		}
 		f.Labels[value] = label
 		if has(i, "checked") {
 			f.Fields.Add(name, value)
 		}
 	case "radio":
+		f.Choices[name] = append(f.Choices[name], value)
 		if has(i, "checked") {
 			f.Fields.Set(name, value)
 		}

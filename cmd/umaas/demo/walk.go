@@ -34,7 +34,7 @@ func (w *Walk) Run(ctx context.Context) error {
 		ClientID: w.World.App.ClientID, Secret: w.World.App.ClientSecret, ClaimsURI: w.World.App.ClaimsRedirectURI,
 		HTTP: &http.Client{Transport: w.Transport, Timeout: 30 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 	}
-	w.title("1. %s connects the Flu Clinic with her own record", owner.Name)
+	w.title("1. %s connects the Flu Clinic with an own record", owner.Name)
 	link, err := w.self(ctx, app, owner)
 	if err != nil {
 		return err
@@ -88,7 +88,7 @@ func (w *Walk) resolve(ctx context.Context, person *Visitor, who Credential) (st
 	}
 	link := back.Query().Get("resolved")
 	return link, w.holds(nil, link != "" && back.Query().Get("state") == state,
-		"%s signs in, chooses her record, and comes back with an opaque context URL and the app's state", who.Name)
+		"%s signs in, chooses a record, and comes back with an opaque context URL and the app's state", who.Name)
 }
 
 // decide leads the person through the claims interaction endpoint and redeems the ticket she brings back.
@@ -102,7 +102,7 @@ func (w *Walk) decide(ctx context.Context, app *App, person *Visitor, who Creden
 			return Process{}, w.tell(err, "%s is asked", who.Name)
 		}
 	}
-	err := person.Press(ctx, button, nil, ticks...)
+	err := person.Press(ctx, button, map[string]string{"until": "today", "purpose": "PATRQT"}, ticks...)
 	if err := w.tell(err, "%s reads what is asked in plain words and presses “%s …”", who.Name, button); err != nil {
 		return Process{}, err
 	}
@@ -111,7 +111,7 @@ func (w *Walk) decide(ctx context.Context, app *App, person *Visitor, who Creden
 		return Process{}, err
 	}
 	if err := w.holds(nil, back.Query().Get("state") == state && back.Query().Get("ticket") != "" && back.Query().Get("ticket") != p.Ticket,
-		"she returns to the app with a new ticket and the app's state"); err != nil {
+		"%s returns to the app with a new ticket and the app's state", who.Name); err != nil {
 		return Process{}, err
 	}
 	return app.Redeem(ctx, Process{AS: p.AS, Ticket: back.Query().Get("ticket")})
@@ -184,17 +184,17 @@ func (w *Walk) another(ctx context.Context, app *App, owner, other Credential, l
 // approve is the owner's narrowed answer in her dashboard.
 func (w *Walk) approve(ctx context.Context, boss *Visitor, owner Credential) error {
 	err := boss.Open(ctx, w.World.Issuer+"/me/requests")
-	for err == nil && boss.Has("Continue") {
+	for err == nil && boss.Has("Sign in") {
 		err = boss.Forward(ctx, owner)
 	}
 	if err == nil {
 		err = boss.Follow(ctx, "/me/requests/")
 	}
-	if err := w.tell(err, "%s finds the request in her dashboard", owner.Name); err != nil {
+	if err := w.tell(err, "%s finds the request among the own pages", owner.Name); err != nil {
 		return err
 	}
-	err = boss.Press(ctx, "Allow what I ticked", map[string]string{}, "See your allergies", "Add to your vaccinations")
-	return w.tell(err, "she allows the allergies and adding to the vaccinations, and leaves the medicines out")
+	err = boss.Press(ctx, "Allow what I ticked", map[string]string{"until": "day"}, "See your allergies", "Add to your vaccinations")
+	return w.tell(err, "%s allows the allergies and adding to the vaccinations, and leaves the medicines out", owner.Name)
 }
 
 // withdraw stops the share; the next request is refused.
@@ -203,10 +203,13 @@ func (w *Walk) withdraw(ctx context.Context, app *App, boss *Visitor, launch Lau
 	if err == nil {
 		err = boss.Follow(ctx, "/me/sharing/")
 	}
-	for err == nil && boss.Has("Stop sharing") {
+	if err == nil {
+		err = boss.Open(ctx, boss.Page.URL.String()+"/stop")
+	}
+	if err == nil {
 		err = boss.Press(ctx, "Stop sharing", nil)
 	}
-	if err := w.tell(err, "she stops sharing"); err != nil {
+	if err := w.tell(err, "the owner stops sharing"); err != nil {
 		return err
 	}
 	var status int

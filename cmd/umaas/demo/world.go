@@ -9,6 +9,7 @@ type World struct {
 	Clinic   string       `json:"flu_clinic"`
 	Admin    Credential   `json:"admin"`
 	App      AppIdentity  `json:"app"`
+	Server   AppIdentity  `json:"resource_server_client"`
 	People   []Credential `json:"people"`
 	Patients []string     `json:"patients"`
 	Data     string       `json:"data"`
@@ -24,8 +25,8 @@ type Resolvers struct {
 type AppIdentity struct {
 	ClientID          string `json:"client_id"`
 	ClientSecret      string `json:"client_secret"`
-	RedirectURI       string `json:"redirect_uri"`
-	ClaimsRedirectURI string `json:"claims_redirect_uri"`
+	RedirectURI       string `json:"redirect_uri,omitempty"`
+	ClaimsRedirectURI string `json:"claims_redirect_uri,omitempty"`
 }
 
 // Credential is somebody to sign in as.

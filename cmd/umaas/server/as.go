@@ -15,6 +15,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/gin-gonic/gin"
+
 	"github.com/umaas/umaas/umaas"
 	"github.com/umaas/umaas/umaas/httpapi"
 	"github.com/umaas/umaas/umaas/keys"
@@ -131,6 +133,7 @@ func pages(ctx context.Context, c ASConfig, core *umaas.Service, st *store.Store
 	if err != nil {
 		return nil, err
 	}
+	gin.SetMode(gin.ReleaseMode) // its debug mode prints the route table
 	return httpapi.New(httpapi.Config{Service: core, Pages: site, Issuer: c.Issuer, BrowserCookie: browser, Now: c.Now, Random: rand.Reader, Logger: c.Logger})
 }
 

@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"errors"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -156,6 +157,6 @@ func raceSpend(t *testing.T, stores []umaas.Store) {
 
 func raceLogin(t *testing.T, stores []umaas.Store) {
 	race(t, stores, umaas.ErrExists, func(tx umaas.Tx, i int) error {
-		return tx.PutAccount(umaas.Account{ID: umaas.AccountID(rune('A' + i)), Login: "one"})
+		return tx.PutAccount(umaas.Account{ID: umaas.AccountID("account-" + strconv.Itoa(i)), Login: "one"})
 	})
 }

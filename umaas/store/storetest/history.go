@@ -51,6 +51,9 @@ func testRequests(_ *testing.T, f *fixture) {
 	equal(f, "inbox, end", show(inbox(keys[0], 1)), "")
 	equal(f, "asked", show(asked(umaas.Key{}, 10)), "4c 3c 2c 1c")
 	equal(f, "asked, a page", show(asked(keys[3], 2)), "2c 1c")
+	third := ask(f.key(9), "eve", "set")
+	f.update(func(tx umaas.Tx) error { return tx.PutRequest(third) })
+	equal(f, "asked by another", get(f, func(r umaas.Reader) ([]umaas.Request, error) { return r.RequestsBy("eve", umaas.Key{}, 10) })[0].Key, third.Key)
 	absent(f, "another owner's request", func(r umaas.Reader) (umaas.Request, error) { return r.Request("ann", keys[1]) })
 }
 
@@ -167,6 +170,7 @@ func testSpend(t *testing.T, f *fixture) {
 	equal(f, "another id", used("jti", "2", start), false)
 	equal(f, "another space", used("jt", "i1", start), false)
 	f.refused(umaas.ErrExists, spend("jti", "1", end.Add(-1), end.Add(time.Hour)))
+	f.update(spend("other", "1", start, end))
 	equal(f, "expired", used("jti", "1", end), false)
 	f.update(spend("jti", "1", end, end.Add(time.Hour)))
 	if err := f.store.Update(t.Context(), spend("jti", "3", end, end)); err == nil {
@@ -183,6 +187,7 @@ func testEvents(_ *testing.T, f *fixture) {
 	f.update(func(tx umaas.Tx) error { return tx.MarkEvent("rs", "1", start.Add(time.Minute)) })
 	equal(f, "after", seen("rs", "1"), true)
 	equal(f, "another server", seen("other", "1"), false)
+	equal(f, "another event", seen("rs", "2"), false)
 	f.clock.Store(start.Add(time.Minute).UnixNano())
 	equal(f, "expired", seen("rs", "1"), false)
 }

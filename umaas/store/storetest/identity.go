@@ -54,6 +54,7 @@ func testNames(_ *testing.T, f *fixture) {
 	equal(f, "by login", get(f, login("ann")).ID, "ann")
 	equal(f, "by address", get(f, email("a@example.org")).ID, "ann")
 	absent(f, "no login", login(""))
+	absent(f, "no address", email(""))
 	absent(f, "another login", login("Ann"))
 
 	f.refused(umaas.ErrExists, put(umaas.Account{ID: "bob", Login: "ann"}))

@@ -40,6 +40,7 @@ func testResources(_ *testing.T, f *fixture) {
 	}
 	equal(f, "one server", at("a", "", 10), "a/1ann a/2ann")
 	equal(f, "one server, next page", at("a", "1ann", 10), "a/2ann")
+	equal(f, "one server, first page", at("a", "", 1), "a/1ann")
 	equal(f, "unknown server", at("z", "", 10), "")
 	f.update(func(tx umaas.Tx) error { return tx.DeleteResource("ann", "a", "1ann") })
 	equal(f, "after a removal", at("a", "", 10), "a/2ann")

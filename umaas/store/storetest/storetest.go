@@ -96,7 +96,7 @@ func (f *fixture) refused(want error, fn func(umaas.Tx) error) {
 func (f *fixture) key(seconds int) umaas.Key {
 	var k umaas.Key
 	var b [8]byte
-	binary.BigEndian.PutUint64(b[:], uint64(start.Add(time.Duration(seconds)*time.Second).UnixMilli())) //nolint:gosec // after 1970
+	binary.BigEndian.PutUint64(b[:], uint64(start.Add(time.Duration(seconds)*time.Second).UnixMilli()))
 	copy(k[:6], b[2:])
 	binary.BigEndian.PutUint64(k[8:], f.keys.Add(1))
 	return k

@@ -7,11 +7,14 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/umaas/umaas/umaas/store/kv"
 	"github.com/umaas/umaas/umaas/store/kv/boltkv"
 	"github.com/umaas/umaas/umaas/store/kv/kvtest"
+	bolt "go.etcd.io/bbolt"
 )
 
 func TestContract(t *testing.T) {
@@ -132,5 +135,90 @@ func TestBackupAndRestore(t *testing.T) {
 	}
 	if err := open(t, path, boltkv.Options{}).View(context.Background(), check); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestCommits: a client alone has a commit for each write and none for what writes nothing; many clients share.
+func TestCommits(t *testing.T) {
+	e := open(t, filepath.Join(t.TempDir(), "kv.db"), boltkv.Options{})
+	for i := range 10 {
+		set(t, e, "a", string(rune('0'+i)))
+		if err := e.Update(context.Background(), func(tx kv.Tx) error { _, err := tx.Get([]byte("a")); return err }); err != nil {
+			t.Fatal(err)
+		}
+		refused := errors.New("refused")
+		err := e.Update(context.Background(), func(tx kv.Tx) error { return errors.Join(tx.Put([]byte("a"), nil), refused) })
+		if !errors.Is(err, refused) {
+			t.Fatal(err)
+		}
+	}
+	if got := e.Stats(); got.Commits != 10 || got.Updates != 10 {
+		t.Errorf("alone: %+v, want 10 commits of 10 updates", got)
+	}
+	// A function that has begun holds the committer until 64 others stand in the queue; those share one commit.
+	const clients = 64
+	var wg sync.WaitGroup
+	begun, held := make(chan struct{}), make(chan struct{})
+	wg.Go(func() {
+		_ = e.Update(context.Background(), func(tx kv.Tx) error { close(begun); <-held; return tx.Put([]byte("first"), nil) })
+	})
+	<-begun
+	for range clients {
+		wg.Go(func() { set(t, e, "b", "") })
+	}
+	for range 10_000 {
+		if e.Queued() == clients {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	close(held)
+	wg.Wait()
+	if got := e.Stats(); got.Updates != 10+1+clients || got.Commits != 10+1+1 {
+		t.Errorf("together: %+v, want 12 commits of %d updates", got, 10+1+clients)
+	}
+}
+
+// TestForeignFile: a bbolt file of somebody else is refused and left as it was.
+func TestForeignFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "other.db")
+	db, err := bolt.Open(path, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.Update(func(tx *bolt.Tx) error { _, err := tx.CreateBucket([]byte("theirs")); return err })
+	if err = errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := boltkv.Open(path, boltkv.Options{}); err == nil || !strings.Contains(err.Error(), "belongs to another program") {
+		t.Errorf("error %v", err)
+	}
+	if after, err := os.ReadFile(path); err != nil || !bytes.Equal(before, after) {
+		t.Errorf("the file changed, %v", err)
+	}
+}
+
+// TestFailingCommit: when the file cannot be written, nobody is told otherwise.
+func TestFailingCommit(t *testing.T) {
+	e := open(t, filepath.Join(t.TempDir(), "kv.db"), boltkv.Options{})
+	if err := e.Break(); err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for range 64 {
+		wg.Go(func() {
+			err := e.Update(context.Background(), func(tx kv.Tx) error { return tx.Put([]byte("a"), nil) })
+			if err == nil || !strings.HasPrefix(err.Error(), "commit: ") {
+				t.Errorf("error %v, want that of the commit", err)
+			}
+		})
+	}
+	wg.Wait()
+	if got := e.Stats(); got.Commits != 0 || got.Updates != 0 {
+		t.Errorf("%+v, want nothing committed", got)
 	}
 }

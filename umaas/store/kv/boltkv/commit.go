@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync/atomic"
 
 	"github.com/umaas/umaas/umaas/store/kv"
@@ -91,6 +92,7 @@ func (e *Engine) commitLoop() {
 			batch[i] = nil
 		}
 		batch = batch[:0]
+		runtime.Gosched() // lets those just answered ask again, and share the next commit; nobody waits for it
 	}
 	finished = true
 }
@@ -118,7 +120,7 @@ var errNothing = errors.New("nothing to commit")
 // itself fails, every request of the batch fails, those too whose own answer was an error: they may have seen writes that
 // never came to be.
 func (e *Engine) commit(batch []*request) {
-	wrote := false
+	wrote := 0
 	err := e.db.Update(func(tx *bolt.Tx) error {
 		b := tx.Bucket(bucketName())
 		b.FillPercent = fill
@@ -127,21 +129,26 @@ func (e *Engine) commit(batch []*request) {
 			if err != nil {
 				return err
 			}
-			wrote = wrote || n > 0
+			if n > 0 {
+				wrote++
+			}
 		}
-		if !wrote {
+		if wrote == 0 {
 			return errNothing
 		}
 		return nil
 	})
 	switch {
-	case err == nil || errors.Is(err, errNothing):
+	case err == nil:
+		e.commits.Add(1)
+		e.updates.Add(int64(wrote))
 		return
-	case errors.Is(err, bolt.ErrDatabaseNotOpen):
-		err = kv.ErrClosed
+	case errors.Is(err, errNothing):
+		return
 	}
 	for _, r := range batch {
-		if r.state.Load() == taken && r.panic == nil {
+		r.state.CompareAndSwap(waiting, taken) // those whose turn never came fail too
+		if r.state.Load() == taken {
 			r.err = fmt.Errorf("commit: %w", err)
 		}
 	}
@@ -152,12 +159,12 @@ func (r *request) run(b *bolt.Bucket) (int, error) {
 	if !r.state.CompareAndSwap(waiting, taken) {
 		return 0, nil
 	}
-	if r.err = r.ctx.Err(); r.err != nil {
-		return 0, nil
-	}
 	tx := kv.NewOverlay(snapshot{b}, false)
-	if r.err = r.call(tx); r.err != nil || r.panic != nil {
-		return 0, nil
+	if r.err = r.ctx.Err(); r.err == nil {
+		r.err = r.call(tx)
+	}
+	if failed := r.err != nil || r.panic != nil; failed {
+		return 0, nil // for its caller to know; the batch goes on
 	}
 	for _, w := range tx.Writes() {
 		var err error

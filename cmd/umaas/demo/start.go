@@ -1,0 +1,229 @@
+package demo
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/umaas/umaas/cmd/umaas/server"
+	fhirstore "github.com/umaas/umaas/fhir/store"
+	"github.com/umaas/umaas/umaas/signin"
+	"github.com/umaas/umaas/umaas/uma"
+)
+
+// Options of a demo.
+type Options struct {
+	Data      string // folder; one that holds a demo already goes on where it stopped
+	Load      string // folder of FHIR bundles; empty: the demo's own people
+	Port      int    // of the authorization server; the next two are the resource server and the app. 0: any free ones
+	RPTFormat string // "", "opaque" or "jwt"
+	Sync      bool   // sync every write, as a real server does
+	Logger    *slog.Logger
+	Progress  func(string) // told what is being done; nil: nobody
+}
+
+// Demo is everything running on loopback.
+type Demo struct {
+	World World
+	AS    *server.AS
+	RS    *server.RS
+	FHIR  *fhirstore.Store
+
+	serving chan error
+	cancel  context.CancelFunc
+}
+
+// worldFile keeps what a data folder's demo printed, so that it can go on.
+const worldFile = "demo.json"
+
+// Start brings everything up; when it returns, all doors answer and every adult has let the hospital protect her record.
+func Start(ctx context.Context, o Options) (_ *Demo, err error) {
+	if o.Progress == nil {
+		o.Progress = func(string) {}
+	}
+	d := &Demo{serving: make(chan error, 1)}
+	known, err := d.recall(o.Data)
+	if err != nil {
+		return nil, err
+	}
+	doors, err := d.listen(ctx, o, known)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, d.Close())
+		}
+	}()
+	if err := d.open(ctx, o, doors); err != nil {
+		return nil, err
+	}
+	seed := seeding{Demo: d, o: o}
+	if !known {
+		if err := seed.records(ctx); err != nil {
+			return nil, fmt.Errorf("records: %w", err)
+		}
+		if err := seed.accounts(ctx); err != nil {
+			return nil, fmt.Errorf("accounts: %w", err)
+		}
+	}
+	if err := d.openRS(ctx, o); err != nil {
+		return nil, err
+	}
+	if err := d.serve(ctx, o, doors); err != nil {
+		return nil, err
+	}
+	if known {
+		return d, nil
+	}
+	if err := seed.relations(ctx); err != nil {
+		return nil, fmt.Errorf("relations: %w", err)
+	}
+	if err := seed.claims(ctx); err != nil {
+		return nil, fmt.Errorf("first sign-ins: %w", err)
+	}
+	return d, d.remember(o.Data)
+}
+
+// recall reads the world of a data folder that was used before.
+func (d *Demo) recall(folder string) (bool, error) {
+	raw, err := os.ReadFile(filepath.Join(folder, worldFile)) //nolint:gosec // the folder the person named
+	if errors.Is(err, os.ErrNotExist) {
+		if _, err := os.Stat(filepath.Join(folder, server.StoreFile)); err == nil {
+			return false, fmt.Errorf("%s holds a store that is no finished demo; name another folder", folder)
+		}
+		return false, os.MkdirAll(folder, 0o700)
+	}
+	if err != nil {
+		return false, err
+	}
+	return true, json.Unmarshal(raw, &d.World)
+}
+
+func (d *Demo) remember(folder string) error {
+	raw, err := json.Marshal(d.World)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(folder, worldFile), raw, 0o600)
+}
+
+// doors are the three listeners: authorization server, resource server, app. Each is an origin of its own.
+type doors [3]net.Listener
+
+func (d *Demo) listen(ctx context.Context, o Options, known bool) (doors, error) {
+	var out doors
+	var lc net.ListenConfig
+	origins := [3]string{d.World.Issuer, d.World.RS, d.World.Clinic}
+	for i := range out {
+		port := 0
+		switch {
+		case known:
+			port, _ = strconv.Atoi(origins[i][strings.LastIndexByte(origins[i], ':')+1:]) // we wrote it
+		case o.Port != 0:
+			port = o.Port + i
+		}
+		l, err := lc.Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if err != nil {
+			for _, opened := range out[:i] {
+				err = errors.Join(err, opened.Close())
+			}
+			return doors{}, fmt.Errorf("%w (choose other ports with --port)", err)
+		}
+		out[i] = l
+		origins[i] = "http://localhost:" + strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
+	}
+	d.World.Issuer, d.World.RS, d.World.Clinic = origins[0], origins[1], origins[2]
+	d.World.FHIRBase = d.World.RS + server.FHIRPath
+	d.World.Resolver = Resolvers{User: d.World.RS + "/resolve-uma-context/user", Patient: d.World.RS + "/resolve-uma-context/patient"}
+	d.World.Data = o.Data
+	return out, nil
+}
+
+// open opens the embedded FHIR server and the authorization server.
+func (d *Demo) open(ctx context.Context, o Options, _ doors) error {
+	o.Progress("opening the stores")
+	var err error
+	d.FHIR, err = fhirstore.Open(fhirstore.Options{Path: filepath.Join(o.Data, server.FHIRFile), Base: d.World.FHIRBase, Now: time.Now, NoSync: !o.Sync, Logger: o.Logger})
+	if err != nil {
+		return fmt.Errorf("FHIR store: %w", err)
+	}
+	d.AS, err = server.NewAS(ctx, server.ASConfig{
+		Issuer: d.World.Issuer, Name: Organizations[0].Name, Data: o.Data, NoSync: !o.Sync, Cost: signin.DemoCost(), Now: time.Now, Logger: o.Logger,
+	})
+	return err
+}
+
+func (d *Demo) openRS(ctx context.Context, o Options) (err error) {
+	d.RS, err = server.NewRS(ctx, server.RSConfig{
+		Base: d.World.RS, Name: Organizations[0].Name, Data: o.Data, NoSync: !o.Sync, Issuer: d.World.Issuer, ClientID: d.World.Server.ClientID,
+		Secret: d.World.Server.ClientSecret, RPTFormat: o.RPTFormat, Embedded: d.FHIR, Now: time.Now, Logger: o.Logger,
+	})
+	return err
+}
+
+// serve opens the doors and waits until each answers.
+func (d *Demo) serve(ctx context.Context, o Options, l doors) error {
+	app := App{
+		ClientID: d.World.App.ClientID, Secret: d.World.App.ClientSecret, ClaimsURI: d.World.App.ClaimsRedirectURI,
+		HTTP: &http.Client{Timeout: 30 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
+	}
+	clinic, err := NewClinic(app, d.World.Clinic, d.World.RS, d.World.Issuer, time.Now)
+	if err != nil {
+		return err
+	}
+	ctx, d.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	go func() {
+		d.serving <- server.Serve(ctx, o.Logger,
+			server.Door{Name: "authorization server", Listener: l[0], Handler: d.AS.Handler},
+			server.Door{Name: "resource server", Listener: l[1], Handler: d.RS.Handler},
+			server.Door{Name: "flu clinic", Listener: l[2], Handler: clinic.Handler()},
+		)
+	}()
+	for _, ready := range []string{d.World.Issuer + uma.WellKnownUMA, d.World.RS + "/.well-known/oauth-protected-resource", d.World.Clinic + "/"} {
+		_, _, err := (&App{HTTP: app.HTTP}).do(ctx, http.MethodGet, ready, nil, "")
+		if err != nil {
+			return fmt.Errorf("not ready: %w", err)
+		}
+	}
+	return nil
+}
+
+// Wait returns when ctx ends or a door fails.
+func (d *Demo) Wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-d.serving:
+		d.serving <- err
+		return err
+	}
+}
+
+// Close stops the doors, finishes background work and closes the stores.
+func (d *Demo) Close() error {
+	var errs []error
+	if d.cancel != nil {
+		d.cancel()
+		errs = append(errs, <-d.serving)
+	}
+	if d.RS != nil {
+		errs = append(errs, d.RS.Close())
+	}
+	if d.AS != nil {
+		errs = append(errs, d.AS.Close())
+	}
+	if d.FHIR != nil {
+		errs = append(errs, d.FHIR.Close())
+	}
+	return errors.Join(errs...)
+}

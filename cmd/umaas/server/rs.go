@@ -1,0 +1,208 @@
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/umaas/umaas/fhir"
+	fhirstore "github.com/umaas/umaas/fhir/store"
+	"github.com/umaas/umaas/resolver"
+	rs "github.com/umaas/umaas/resourceserver"
+	"github.com/umaas/umaas/resourceserver/asclient"
+	"github.com/umaas/umaas/resourceserver/state"
+	"github.com/umaas/umaas/umaas/store/kv"
+	"github.com/umaas/umaas/umaas/store/kv/boltkv"
+)
+
+// Files of the resource server in its data folder, and the path of the FHIR base below its origin.
+const (
+	StateFile = "rs.db"
+	FHIRFile  = "fhir.db"
+	FHIRPath  = "/fhir"
+)
+
+// RSConfig is what a resource server needs.
+type RSConfig struct {
+	Base       string // {rs}
+	Name       string
+	Data       string
+	NoSync     bool
+	Issuer     string
+	ClientID   string // empty: registers itself
+	Secret     string
+	RPTFormat  string
+	StateKey   []byte // 32 bytes; nil: kept in the data folder
+	Upstream   string // FHIR base; empty: Embedded
+	Credential string
+	Embedded   *fhirstore.Store
+	CookieName string
+	Transport  http.RoundTripper // towards the authorization server
+	Now        func() time.Time
+	Logger     *slog.Logger
+}
+
+// RS is a running resource server without its listener.
+type RS struct {
+	Handler   http.Handler
+	State     *state.Store
+	Relations *rs.AdministeredRelations
+	Registrar *rs.Registrar
+	Contexts  *rs.ContextURLs
+	Spool     *rs.EventSpool
+
+	engine  kv.Engine
+	stop    context.CancelFunc
+	running sync.WaitGroup
+}
+
+// NewRS opens the state and puts gateway, context URLs and resolver over it.
+func NewRS(ctx context.Context, c RSConfig) (_ *RS, err error) {
+	if err := os.MkdirAll(c.Data, 0o700); err != nil {
+		return nil, fmt.Errorf("data folder: %w", err)
+	}
+	if c.StateKey == nil {
+		if c.StateKey, err = keyFile(filepath.Join(c.Data, "rs.key")); err != nil {
+			return nil, err
+		}
+	}
+	engine, err := boltkv.Open(filepath.Join(c.Data, StateFile), boltkv.Options{InsecureNoSync: c.NoSync})
+	if err != nil {
+		return nil, fmt.Errorf("open state: %w", err)
+	}
+	r := &RS{engine: engine}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, engine.Close())
+		}
+	}()
+	if r.State, err = state.Open(ctx, engine, state.Options{Key: c.StateKey, Now: c.Now, Random: rand.Reader}); err != nil {
+		return nil, err
+	}
+	if err := r.assemble(c); err != nil {
+		return nil, err
+	}
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	r.stop = stop
+	r.work(background, c.Logger)
+	return r, nil
+}
+
+// assemble is the adapter's parts list.
+func (r *RS) assemble(c RSConfig) error {
+	base := c.Base + FHIRPath
+	client, err := asclient.New(asclient.Config{
+		Issuer: c.Issuer, Name: c.Name, RedirectURI: c.Base + rs.CallbackPath, Audience: base, ClientID: c.ClientID, ClientSecret: c.Secret,
+		RPTFormat: c.RPTFormat, Store: r.State, Transport: c.Transport, Now: c.Now, Random: rand.Reader, Logger: c.Logger,
+	})
+	if err != nil {
+		return err
+	}
+	clients := rs.Clients{c.Issuer: client}
+	tokens := rs.NewTokens(clients, r.State, c.Now, c.Logger)
+	upstream, err := c.upstream()
+	if err != nil {
+		return err
+	}
+	patients := c.patients(upstream)
+	r.Relations = rs.NewAdministeredRelations(r.State, c.Now, func(ctx context.Context, users []string) error { return r.Registrar.Enqueue(ctx, users...) })
+	if r.Registrar, err = rs.NewRegistrar(rs.RegistrarConfig{
+		State: r.State, Tokens: tokens, Relations: r.Relations, Patients: patients, Issuer: c.Issuer, Base: c.Base, FHIRBase: base,
+		Types: fhir.Types(), Now: c.Now, Logger: c.Logger,
+	}); err != nil {
+		return err
+	}
+	verifier, err := rs.NewVerifier(rs.VerifierConfig{Clients: clients, Tokens: tokens, Sets: r.State, Issuer: c.Issuer, Now: c.Now, Logger: c.Logger})
+	if err != nil {
+		return err
+	}
+	desk := rs.NewPermissionDesk(r.Registrar)
+	if r.Contexts, err = rs.NewContextURLs(rs.ContextURLConfig{
+		State: r.State, Registrar: r.Registrar, Desk: desk, Verifier: verifier, Relations: r.Relations, Base: c.Base, FHIRBase: base,
+		Types: fhir.Types(), Limiter: rs.NewAddressLimiter(20, 200, c.Now), Now: c.Now, Random: rand.Reader, Logger: c.Logger,
+	}); err != nil {
+		return err
+	}
+	r.Spool = rs.NewEventSpool(r.State, tokens, clients, c.Now, c.Logger)
+	sign, err := rs.NewSignIn(rs.SignInConfig{
+		State: r.State, Clients: clients, Tokens: tokens, Registrar: r.Registrar, Patients: patients, Issuer: c.Issuer, FHIRBase: base,
+		Now: c.Now, Random: rand.Reader, Logger: c.Logger,
+	})
+	if err != nil {
+		return err
+	}
+	pages, err := resolver.New(resolver.Config{
+		Base: c.Base, Name: c.Name, State: r.State, SignIn: sign, Contexts: r.Contexts, Relations: r.Relations, Patients: patients, Issuer: c.Issuer,
+		FormKey: derive(c.StateKey, "resolver forms"), CookieName: "umaas-rs" + c.CookieName, Limiter: rs.NewAddressLimiter(20, 200, c.Now), Now: c.Now, Logger: c.Logger,
+	})
+	if err != nil {
+		return err
+	}
+	protected, err := c.gateway(upstream, client, verifier, desk, tokens, r)
+	if err != nil {
+		return err
+	}
+	preview := &rs.Preview{Clients: clients, Sets: r.State, Counter: protected, Base: c.Base, Logger: c.Logger}
+	mux := http.NewServeMux()
+	for _, route := range resolver.Routes() {
+		mux.Handle(route, pages.Handler())
+	}
+	mux.Handle("/uma-context/", r.Contexts.Handler())
+	mux.Handle("/uma/preview", preview)
+	mux.Handle("/", protected)
+	r.Handler = mux
+	return nil
+}
+
+func (c RSConfig) patients(upstream rs.Upstream) rs.PatientDirectory {
+	if c.Embedded != nil {
+		return newEmbeddedPatients(c.Embedded, c.Now)
+	}
+	return newUpstreamPatients(upstream, c.Now)
+}
+
+// work runs what happens in the background: reconciliation of sets, delivery of access events.
+func (r *RS) work(ctx context.Context, log *slog.Logger) {
+	for name, run := range map[string]func(context.Context, time.Duration) error{"registration": r.Registrar.Run, "access events": r.Spool.Run} {
+		r.running.Go(func() {
+			if err := run(ctx, time.Second); err != nil && ctx.Err() == nil {
+				log.ErrorContext(ctx, "background work ended", "work", name, "err", err)
+			}
+		})
+	}
+}
+
+// Close stops the background work and gives the state back.
+func (r *RS) Close() error {
+	r.stop()
+	r.running.Wait()
+	return r.engine.Close()
+}
+
+// keyFile reads a 32-byte key kept as hexadecimal, making it once.
+func keyFile(path string) ([]byte, error) {
+	raw, err := os.ReadFile(path) //nolint:gosec // our own data folder
+	if errors.Is(err, os.ErrNotExist) {
+		key := make([]byte, 32)
+		if _, err := rand.Read(key); err != nil {
+			return nil, err
+		}
+		return key, os.WriteFile(path, []byte(hex.EncodeToString(key)), 0o600)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("state key: %w", err)
+	}
+	key, err := hex.DecodeString(string(raw))
+	if err != nil || len(key) != 32 {
+		return nil, fmt.Errorf("state key %s: want 64 hexadecimal digits", path)
+	}
+	return key, nil
+}

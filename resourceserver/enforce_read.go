@@ -1,0 +1,162 @@
+package resourceserver
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/umaas/umaas/fhir"
+)
+
+// read answers GET Type/id. One upstream call, whether the resource is visible, hidden or absent (IM-06); a deleted one is
+// absent.
+func (c *call) read(ctx context.Context, f Filter) (answer, error) {
+	a := c.access
+	resp, err := c.do(ctx, UpstreamRequest{Method: http.MethodGet, Path: a.Type + "/" + a.ID})
+	if err != nil {
+		return answer{}, err
+	}
+	switch resp.Status {
+	case http.StatusOK:
+	case http.StatusNotFound, http.StatusGone:
+		return c.hidden(ctx), nil
+	default:
+		return answer{}, fmt.Errorf("%w: status %d for a read", ErrUpstream, resp.Status)
+	}
+	res, err := c.parse(resp.Body)
+	if err != nil {
+		return answer{}, err
+	}
+	if res.Type() != a.Type || res.ID() != a.ID {
+		return answer{}, fmt.Errorf("%w: another resource than asked for", ErrUpstream)
+	}
+	shown, err := f.Show(ctx, c.rights, res, c)
+	if err != nil {
+		return answer{}, err
+	}
+	if shown == nil {
+		return c.hidden(ctx), nil
+	}
+	return c.show(shown, resp.ETag), nil
+}
+
+// vread answers a version: it is visible iff its own body and the current one are, so that a version from before a corrected
+// subject does not leak (GW-15).
+func (c *call) vread(ctx context.Context, f Filter) (answer, error) {
+	a := c.access
+	path := a.Type + "/" + a.ID
+	resp, err := c.do(ctx, UpstreamRequest{Method: http.MethodGet, Path: path + "/_history/" + a.Version})
+	if err != nil {
+		return answer{}, err
+	}
+	// The current body is read either way, so that hidden and absent versions cost the same calls.
+	if _, _, err := c.Stored(ctx, a.Type, a.ID); err != nil {
+		return answer{}, err
+	}
+	switch resp.Status {
+	case http.StatusOK:
+	case http.StatusNotFound, http.StatusGone:
+		return c.hidden(ctx), nil
+	default:
+		return answer{}, fmt.Errorf("%w: status %d for a version", ErrUpstream, resp.Status)
+	}
+	last, err := c.lastBody(ctx, a.Type, a.ID)
+	if err != nil {
+		return answer{}, err
+	}
+	if last == nil {
+		return c.hidden(ctx), nil
+	}
+	res, err := c.parse(resp.Body)
+	if err != nil {
+		return answer{}, err
+	}
+	for _, r := range []*fhir.Resource{last, res} {
+		shown, err := f.Show(ctx, c.rights, r, c)
+		if err != nil {
+			return answer{}, err
+		}
+		if shown == nil {
+			return c.hidden(ctx), nil
+		}
+		if r == res {
+			return c.show(shown, resp.ETag), nil
+		}
+	}
+	return c.hidden(ctx), nil
+}
+
+// lastBody gives the current version, or the last one before a deletion; nil where there never was one.
+func (c *call) lastBody(ctx context.Context, resourceType, id string) (*fhir.Resource, error) {
+	r, ok, err := c.Stored(ctx, resourceType, id)
+	if ok || err != nil {
+		return r, err
+	}
+	key := resourceType + "/" + id + "/last"
+	if r, ok := c.stored[key]; ok {
+		return r, nil
+	}
+	resp, err := c.do(ctx, UpstreamRequest{Method: http.MethodGet, Path: resourceType + "/" + id + "/_history", Query: "_count=10"})
+	if err != nil {
+		return nil, err
+	}
+	c.remember(key, nil)
+	if resp.Status != http.StatusOK {
+		return nil, nil
+	}
+	page, err := c.parseBundle(resp.Body)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range page.Entry {
+		if len(e.Resource) == 0 {
+			continue
+		}
+		r, err := c.parse(e.Resource)
+		if err != nil {
+			return nil, err
+		}
+		c.remember(key, r)
+		return r, nil
+	}
+	return nil, nil
+}
+
+// show is the answer with one resource. A client that has this version already gets 304, after judging (GW-44).
+func (c *call) show(s *Shown, etag string) answer {
+	c.note("success", []*Shown{s})
+	a := answer{status: http.StatusOK, etag: etagOf(s.Resource, etag), lastModified: modifiedOf(s.Resource)}
+	if inm := c.access.IfNoneMatch; inm != "" && a.etag != "" && tagListed(inm, a.etag) {
+		a.status = http.StatusNotModified
+		return a
+	}
+	a.body = s.Resource.Raw()
+	return a
+}
+
+func etagOf(r *fhir.Resource, upstream string) string {
+	if v := r.VersionID(); v != "" {
+		return `W/"` + v + `"`
+	}
+	return upstream
+}
+
+func modifiedOf(r *fhir.Resource) string {
+	if t, ok := r.LastUpdated(); ok {
+		return t.UTC().Format(http.TimeFormat)
+	}
+	return ""
+}
+
+// tagListed compares weakly (RFC 9110 §8.8.3.2).
+func tagListed(list, etag string) bool {
+	want := strings.TrimPrefix(etag, "W/")
+	for tag := range strings.SplitSeq(list, ",") {
+		tag = strings.TrimSpace(tag)
+		if tag == "*" || strings.TrimPrefix(tag, "W/") == want {
+			return true
+		}
+	}
+	return false
+}

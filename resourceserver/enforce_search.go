@@ -1,0 +1,383 @@
+package resourceserver
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/umaas/umaas/fhir"
+	"github.com/umaas/umaas/scopes"
+)
+
+// Bounds of walking the upstream for one answer (GW-10).
+const (
+	maxPulls      = 20
+	maxCounted    = 10_000
+	maxNarrow     = 40   // patients named in a narrowing parameter
+	longestQuery  = 3000 // bytes of a query in a URL; longer searches go by POST
+	suppressedMsg = "Some related resources are of types that the token does not cover; they were not asked for."
+	droppedMsg    = "Some search parameters are unknown here and were left out: "
+)
+
+// cursor is where in the upstream's pages an answer goes on: a request, and how many of its entries were given already.
+type cursor struct {
+	Path, Query string
+	Skip        int
+}
+
+// rows is a page of judged rows.
+type rows struct {
+	matches, includes []*Shown
+	entries           []wireEntry // histories: the entry each match came with
+	next              *cursor
+}
+
+// search answers a search on a type. The client's own parameters and the judge's narrowing are both sent upstream; every row
+// is judged when it comes back, whatever the upstream made of them (GW-04, GW-13).
+func (c *call) search(ctx context.Context, f Filter) (answer, error) {
+	s := &c.access.Search
+	notes, refused := c.suppress()
+	if refused {
+		return c.refuse(ctx, Deny{Row: RowScope, Reason: "scope", Asked: c.access.asked(LevelRecord)}), nil
+	}
+	if len(s.Dropped) > 0 {
+		notes = append(notes, droppedMsg+strings.Join(s.Dropped, ", ")+".")
+	}
+	first, ok, err := c.searchRequest(ctx, f)
+	if err != nil {
+		return answer{}, err
+	}
+	if !ok { // nobody's data can match: no upstream call (GW-36)
+		c.noteNothing(f.entries)
+		return c.searchset(&rows{}, notes, 0)
+	}
+	if s.CountOnly {
+		return c.count(ctx, f, first)
+	}
+	page, err := c.pull(ctx, f, first, s.Count)
+	if err != nil {
+		return answer{}, err
+	}
+	return c.finishPage(ctx, f, page, notes)
+}
+
+// finishPage records what is shown and writes the Bundle with a link to go on.
+func (c *call) finishPage(ctx context.Context, f Filter, page *rows, notes []string) (answer, error) {
+	c.note("success", page.matches)
+	c.note("success", page.includes)
+	c.noteNothing(f.entries)
+	if page.next != nil {
+		if err := c.keepPage(ctx, page); err != nil {
+			return answer{}, err
+		}
+	}
+	return c.searchset(page, notes, -1)
+}
+
+// suppress takes out includes whose types no entry covers; refused is true where the client wants that told as an error
+// (GW-08).
+func (c *call) suppress() (notes []string, refused bool) {
+	s := &c.access.Search
+	now := c.Now()
+	covered := func(t string) bool { return len(c.rights.granting(t, scopes.Read|scopes.Search, now)) > 0 }
+	kept := s.Includes[:0:0]
+	for _, in := range s.Includes {
+		ok := slices.ContainsFunc(in.Targets, covered)
+		if in.Reverse {
+			ok = len(c.rights.granting(in.Source, scopes.Search, now)) > 0
+		} else if in.Source != c.access.Type {
+			ok = ok && covered(in.Source)
+		}
+		if ok {
+			kept = append(kept, in)
+			continue
+		}
+		if c.access.Prefer.Strict {
+			return nil, true
+		}
+		notes = []string{suppressedMsg}
+	}
+	s.Includes = kept
+	return notes, false
+}
+
+// searchRequest builds the upstream's request: the client's parameters, canonically, and the narrowing to what the entries
+// reach. ok is false where they reach nobody.
+func (c *call) searchRequest(ctx context.Context, f Filter) (cursor, bool, error) {
+	a := c.access
+	pairs := slices.Clone(a.Search.Filters)
+	path := a.Type
+	patients, everybody, err := c.reached(ctx, f)
+	if err != nil {
+		return cursor{}, false, err
+	}
+	member := fhir.ClassOf(a.Type) == fhir.ClassMember && a.Type != "Person" && a.Type != "Group" && a.Type != "Provenance"
+	switch {
+	case a.Compartment != "" && c.Upstream.Compartments():
+		path = "Patient/" + a.Compartment + "/" + a.Type
+	case a.Compartment != "":
+		pairs = append(pairs, compartmentPair(a.Type, []string{a.Compartment})...)
+	}
+	switch {
+	case !member || everybody:
+	case len(patients) == 0:
+		return cursor{}, false, nil
+	case a.Compartment != "" || a.namedPatient() != "":
+		// The request names one patient, and the judge has kept only entries that reach her: nothing is left to narrow.
+	case a.Type == "Patient":
+		pairs = append(pairs, fhir.Pair{Name: "_id", Value: strings.Join(patients, ",")})
+	case len(patients) == 1 && c.Upstream.Compartments():
+		path = "Patient/" + patients[0] + "/" + a.Type
+	default:
+		pairs = append(pairs, compartmentPair(a.Type, patients)...)
+	}
+	pairs = append(pairs, pushed(f, a.Type)...)
+	if a.Search.Sort != "" {
+		pairs = append(pairs, fhir.Pair{Name: "_sort", Value: a.Search.Sort})
+	}
+	count := a.Search.Count
+	if a.Search.CountOnly {
+		count = c.classifier.maxCount()
+	}
+	pairs = append(pairs, fhir.Pair{Name: "_count", Value: strconv.Itoa(count)})
+	for _, in := range a.Search.Includes {
+		pairs = append(pairs, in.pair())
+	}
+	return cursor{Path: path, Query: encodePairs(pairs)}, true, nil
+}
+
+func (in Include) pair() fhir.Pair {
+	p := fhir.Pair{Name: "_include", Value: in.Source + ":" + in.Param}
+	if in.Reverse {
+		p.Name = "_revinclude"
+	}
+	if in.Iterate {
+		p.Name += ":iterate"
+	}
+	if in.Target != "" {
+		p.Value += ":" + in.Target
+	}
+	return p
+}
+
+// reached lists the patients whose data the entries can reach. everybody says that the list would be too long to name, so that
+// rows are judged without narrowing.
+func (c *call) reached(ctx context.Context, f Filter) (patients []string, everybody bool, err error) {
+	for _, e := range f.entries {
+		if e.Set.Level != LevelUser {
+			patients = append(patients, e.Set.Patient)
+			continue
+		}
+		list, err := c.Relations.Patients(ctx, e.Set.User)
+		if err != nil {
+			return nil, false, fmt.Errorf("relations: %w", err)
+		}
+		patients = append(patients, list...)
+	}
+	slices.Sort(patients)
+	patients = slices.Compact(patients)
+	return patients, len(patients) > maxNarrow, nil
+}
+
+// compartmentPair narrows a search to patients by the parameter that names whose record a resource is. It may be broader than
+// the judge, never narrower for the types that always name a subject.
+func compartmentPair(resourceType string, patients []string) []fhir.Pair {
+	if p, ok := fhir.Param(resourceType, "patient"); ok && p.Kind == fhir.KindReference && slices.Contains(p.Targets, "Patient") {
+		return []fhir.Pair{{Name: "patient", Value: strings.Join(patients, ",")}}
+	}
+	for _, code := range fhir.CompartmentParams(resourceType) {
+		p, ok := fhir.Param(resourceType, code)
+		if !ok || !slices.Contains([]string{"subject", "beneficiary", "individual", "member", "subscriber"}, code) {
+			continue
+		}
+		if len(fhir.CompartmentParams(resourceType)) > 1 || !slices.Contains(p.Targets, "Patient") {
+			continue // another parameter could make it a member too
+		}
+		values := make([]string, len(patients))
+		for i, id := range patients {
+			values[i] = "Patient/" + id
+		}
+		return []fhir.Pair{{Name: code, Value: strings.Join(values, ",")}}
+	}
+	return nil
+}
+
+// pushed gives the one entry's query for the upstream too, where there is exactly one: an optimisation, judged again anyway.
+func pushed(f Filter, resourceType string) []fhir.Pair {
+	if len(f.entries) != 1 {
+		return nil
+	}
+	if t := f.entries[0].types[resourceType]; t != nil {
+		return t.pairs
+	}
+	return nil
+}
+
+// count answers _summary=count: the gateway counts visible rows itself (GW-10).
+func (c *call) count(ctx context.Context, f Filter, first cursor) (answer, error) {
+	total := 0
+	at := &first
+	for pulls := 0; at != nil; pulls++ {
+		if pulls*c.classifier.maxCount() >= maxCounted {
+			return answer{}, ErrTooCostly
+		}
+		page, err := c.pull(ctx, f, *at, c.classifier.maxCount())
+		if err != nil {
+			return answer{}, err
+		}
+		total += len(page.matches)
+		c.note("success", page.matches)
+		at = page.next
+	}
+	c.noteNothing(f.entries)
+	return c.searchset(&rows{}, nil, total)
+}
+
+// pull fills a page: upstream pages are read until there are want visible rows, or the end (GW-10).
+func (c *call) pull(ctx context.Context, f Filter, at cursor, want int) (*rows, error) {
+	out := &rows{}
+	for range maxPulls {
+		page, err := c.upstreamPage(ctx, at)
+		if err != nil {
+			return nil, err
+		}
+		for i, e := range page.Entry {
+			if i < at.Skip || len(e.Resource) == 0 {
+				continue
+			}
+			mode := "match"
+			if e.Search != nil && e.Search.Mode != "" {
+				mode = e.Search.Mode
+			}
+			if mode == "match" && len(out.matches) >= want {
+				out.next = &cursor{Path: at.Path, Query: at.Query, Skip: i}
+				// Includes stand after the matches of an upstream page and belong to those shown as well.
+				if err := c.collectIncludes(ctx, out, page.Entry[i:]); err != nil {
+					return nil, err
+				}
+				return out, nil
+			}
+			if err := c.collect(ctx, f, out, mode, e); err != nil {
+				return nil, err
+			}
+		}
+		next, more := c.nextLink(ctx, page)
+		if !more {
+			return out, nil
+		}
+		if at = next; len(out.matches) >= want {
+			break
+		}
+	}
+	out.next = &at
+	return out, nil
+}
+
+// collect judges one row: matches by the letter asked for, included ones by r or s (GW-08). Outcomes of the upstream are its
+// own words and are left out (GW-45).
+func (c *call) collect(ctx context.Context, f Filter, out *rows, mode string, e wireEntry) error {
+	if mode != "match" && mode != "include" {
+		return nil
+	}
+	res, err := c.parse(e.Resource)
+	if err != nil {
+		return err
+	}
+	if mode == "include" {
+		shown, err := c.rights.visible(ctx, scopes.Read|scopes.Search, res, c, 0)
+		if err == nil && shown != nil {
+			out.addInclude(shown)
+		}
+		return err
+	}
+	if c.access.Operation == "" && res.Type() != c.access.Type {
+		return fmt.Errorf("%w: a %s among matches of another type", ErrUpstream, res.Type())
+	}
+	shown, err := f.Show(ctx, c.rights, res, c)
+	if err == nil && shown != nil {
+		out.matches = append(out.matches, shown)
+	}
+	return err
+}
+
+func (c *call) collectIncludes(ctx context.Context, out *rows, entries []wireEntry) error {
+	for _, e := range entries {
+		if e.Search == nil || e.Search.Mode != "include" || len(e.Resource) == 0 {
+			continue
+		}
+		if err := c.collect(ctx, Filter{}, out, "include", e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// addInclude keeps each included resource once per page.
+func (o *rows) addInclude(s *Shown) {
+	for _, have := range o.includes {
+		if have.Resource.Type() == s.Resource.Type() && have.Resource.ID() == s.Resource.ID() {
+			return
+		}
+	}
+	o.includes = append(o.includes, s)
+}
+
+// upstreamPage reads one Bundle. Parameters that the upstream does not know must not silently vanish, so handling is strict.
+func (c *call) upstreamPage(ctx context.Context, at cursor) (*wireBundle, error) {
+	r := UpstreamRequest{Method: http.MethodGet, Path: at.Path, Query: at.Query, Prefer: "handling=strict"}
+	if len(at.Query) > longestQuery {
+		r.Method, r.Path, r.Query, r.Body = http.MethodPost, at.Path+"/_search", "", []byte(at.Query)
+		r.ContentType = "application/x-www-form-urlencoded"
+	}
+	resp, err := c.do(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	switch resp.Status {
+	case http.StatusOK:
+		return c.parseBundle(resp.Body)
+	case http.StatusBadRequest:
+		return nil, unserved(http.StatusBadRequest, "not-supported", "The data server does not support this combination of parameters.")
+	case http.StatusNotFound, http.StatusGone:
+		return &wireBundle{}, nil
+	}
+	return nil, fmt.Errorf("%w: status %d for a search", ErrUpstream, resp.Status)
+}
+
+func (c *call) parseBundle(body []byte) (*wireBundle, error) {
+	var b wireBundle
+	if err := json.Unmarshal(body, &b); err != nil {
+		return nil, fmt.Errorf("%w: bundle: %w", ErrUpstream, err)
+	}
+	if b.ResourceType != "Bundle" {
+		return nil, fmt.Errorf("%w: a Bundle was expected", ErrUpstream)
+	}
+	return &b, nil
+}
+
+// nextLink takes the continuation if it stays under the upstream's own base; any other is dropped and told to the operator
+// (GW-11).
+func (c *call) nextLink(ctx context.Context, b *wireBundle) (cursor, bool) {
+	for _, l := range b.Link {
+		if l.Relation != "next" {
+			continue
+		}
+		base := c.classifier.UpstreamBase
+		rest, ok := strings.CutPrefix(l.URL, base)
+		if !ok || rest == "" || rest[0] != '/' && rest[0] != '?' || strings.ContainsAny(rest, "#\\\r\n ") {
+			c.Logger.ErrorContext(ctx, "upstream next link leaves its base and was dropped", "request_id", c.requestID)
+			return cursor{}, false
+		}
+		path, query, _ := strings.Cut(strings.TrimPrefix(rest, "/"), "?")
+		if strings.Contains(path, "..") || strings.Contains(path, "//") || strings.Contains(path, "%") {
+			c.Logger.ErrorContext(ctx, "upstream next link is not well formed and was dropped", "request_id", c.requestID)
+			return cursor{}, false
+		}
+		return cursor{Path: path, Query: query}, true
+	}
+	return cursor{}, false
+}

@@ -1,0 +1,23 @@
+// Comfort only: every page works without it (UI-15).
+
+// A second press of a button changes nothing; do not send it (double click).
+for (const form of document.forms) {
+  let sent = false;
+  form.addEventListener("submit", (event) => {
+    if (sent) event.preventDefault();
+    sent = true;
+  });
+  // Back from the app or another page: the form may be sent again.
+  window.addEventListener("pageshow", () => { sent = false; });
+}
+
+// "Choose all that was asked" without a round trip: the same lines the server would tick.
+for (const button of document.querySelectorAll("[data-choose-all]")) {
+  button.addEventListener("click", (event) => {
+    event.preventDefault();
+    for (const box of button.form.querySelectorAll("[data-common]")) box.checked = true;
+  });
+}
+
+// After errors the summary has the focus (AX-02).
+document.getElementById("problems")?.focus();
