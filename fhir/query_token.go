@@ -92,8 +92,8 @@ func isContactPoint(m map[string]any) bool {
 
 func (t tokenValue) matchPair(m map[string]any, systemName, codeName string) bool {
 	code, _ := m[codeName].(string)
-	system, hasSystem := m[systemName].(string)
-	if t.hasSystem && (t.system != system || t.system == "" && hasSystem) {
+	system, _ := m[systemName].(string)
+	if t.hasSystem && t.system != system {
 		return false
 	}
 	if t.code == "" {

@@ -5,12 +5,12 @@ import (
 	"strings"
 )
 
-// formAction is where the forms of a flow may lead: here, to the person's authorization server for signing in, and to the
+// formAction is where the forms of a flow may lead: here, to the authorization servers one can sign in at, and to the
 // address of this very request (PS-02).
-func (s *Resolver) formAction(f flow, signIn bool) string {
+func (s *Resolver) formAction(f flow) string {
 	sources := []string{"'self'"}
-	if signIn {
-		if source, ok := originSource(s.cfg.Issuer); ok {
+	for _, issuer := range s.cfg.SignIn.Issuers() {
+		if source, ok := originSource(issuer); ok {
 			sources = append(sources, source)
 		}
 	}

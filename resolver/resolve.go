@@ -124,6 +124,7 @@ type flowPage struct {
 	Search    bool // more records than are shown
 	Searched  bool
 	Error     string
+	Places    []place
 }
 
 func (s *Resolver) showFlow(w http.ResponseWriter, r *http.Request) error {
@@ -141,11 +142,11 @@ func (s *Resolver) renderFlow(w http.ResponseWriter, r *http.Request, f flow, ha
 	}
 	p := flowPage{
 		frame: s.frame("Connect an app"), Flow: handle, App: f.AppName, Host: addressHost(f.RedirectURI), Unchecked: !f.AppChecked,
-		Patient: f.Level == rs.LevelPatient, SignedIn: signedIn, Error: problem,
+		Patient: f.Level == rs.LevelPatient, SignedIn: signedIn, Error: problem, Places: s.places(),
 	}
 	if !signedIn {
 		p.FormToken = s.formToken(browser, "signin", handle)
-		s.headers(w, s.formAction(f, true))
+		s.headers(w, s.formAction(f))
 		s.render(w, r, status, "signin.html", p)
 		return nil
 	}
@@ -157,7 +158,7 @@ func (s *Resolver) renderFlow(w http.ResponseWriter, r *http.Request, f flow, ha
 		p.Searched = search != ""
 	}
 	p.FormToken = s.formToken(cookie, "resolve", handle, u.Key)
-	s.headers(w, s.formAction(f, true))
+	s.headers(w, s.formAction(f))
 	s.render(w, r, status, "resolve.html", p)
 	return nil
 }

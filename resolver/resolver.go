@@ -23,7 +23,6 @@ type Config struct {
 	Contexts   *rs.ContextURLs
 	Relations  *rs.AdministeredRelations
 	Patients   rs.PatientDirectory
-	Issuer     string // default authorization server: its origin may follow the sign-in form
 	FormKey    []byte // 32 bytes of secret configuration for form tokens
 	CookieName string // default "umaas-rs"; give every role of a machine its own: cookies ignore ports
 	Limiter    *rs.AddressLimiter
@@ -50,8 +49,8 @@ func New(cfg Config) (*Resolver, error) {
 		return nil, errors.New("resolver: Base must be an origin such as https://hospital.example, without path")
 	case cfg.State == nil || cfg.SignIn == nil || cfg.Contexts == nil || cfg.Relations == nil || cfg.Patients == nil || cfg.Now == nil:
 		return nil, errors.New("resolver: State, SignIn, Contexts, Relations, Patients and Now are required")
-	case cfg.Name == "" || cfg.Issuer == "":
-		return nil, errors.New("resolver: Name and Issuer are required")
+	case cfg.Name == "":
+		return nil, errors.New("resolver: Name is required")
 	case len(cfg.FormKey) != 32:
 		return nil, errors.New("resolver: FormKey must have 32 bytes")
 	}

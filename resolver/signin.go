@@ -16,7 +16,7 @@ func (s *Resolver) signInFlow(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	form, err := s.form(r, "other")
+	form, err := s.form(r, "other", "issuer")
 	if err != nil {
 		return err
 	}
@@ -35,7 +35,7 @@ func (s *Resolver) signInFlow(w http.ResponseWriter, r *http.Request) error {
 	if form.Get("other") != "" {
 		prompt = "login"
 	}
-	to, err := s.cfg.SignIn.Start(r.Context(), browser, "/resolve/"+handle, prompt)
+	to, err := s.cfg.SignIn.Start(r.Context(), form.Get("issuer"), browser, "/resolve/"+handle, prompt)
 	var failed *rs.SignInError
 	if errors.As(err, &failed) {
 		s.cfg.Logger.WarnContext(r.Context(), "sign-in could not begin", "err", err)
@@ -44,7 +44,7 @@ func (s *Resolver) signInFlow(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	s.headers(w, s.formAction(f, true))
+	s.headers(w, s.formAction(f))
 	http.Redirect(w, r, to, http.StatusSeeOther)
 	return nil
 }
@@ -52,6 +52,27 @@ func (s *Resolver) signInFlow(w http.ResponseWriter, r *http.Request) error {
 type signInPage struct {
 	frame
 	FormToken string
+	Places    []place
+}
+
+// place is one authorization server a person can choose to sign in at.
+type place struct {
+	Issuer  string
+	Host    string
+	Default bool
+}
+
+// places is what the sign-in form offers: nothing where there is no choice.
+func (s *Resolver) places() []place {
+	issuers := s.cfg.SignIn.Issuers()
+	if len(issuers) < 2 {
+		return nil
+	}
+	list := make([]place, len(issuers))
+	for i, issuer := range issuers {
+		list[i] = place{Issuer: issuer, Host: addressHost(issuer), Default: i == 0}
+	}
+	return list
 }
 
 // showSignIn is the way to /connect for somebody who is not signed in.
@@ -66,13 +87,13 @@ func (s *Resolver) showSignIn(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	s.headers(w, s.formAction(flow{}, true))
-	s.render(w, r, http.StatusOK, "portal-signin.html", signInPage{frame: s.frame("Sign in"), FormToken: s.formToken(browser, "signin", "connect")})
+	s.headers(w, s.formAction(flow{}))
+	s.render(w, r, http.StatusOK, "portal-signin.html", signInPage{frame: s.frame("Sign in"), FormToken: s.formToken(browser, "signin", "connect"), Places: s.places()})
 	return nil
 }
 
 func (s *Resolver) signInConnect(w http.ResponseWriter, r *http.Request) error {
-	form, err := s.form(r)
+	form, err := s.form(r, "issuer")
 	if err != nil {
 		return err
 	}
@@ -80,11 +101,11 @@ func (s *Resolver) signInConnect(w http.ResponseWriter, r *http.Request) error {
 	if err != nil || !tokenEqual(form.Get("token"), s.formToken(c.Value, "signin", "connect")) {
 		return errStaleForm
 	}
-	to, err := s.cfg.SignIn.Start(r.Context(), c.Value, "/connect", "")
+	to, err := s.cfg.SignIn.Start(r.Context(), form.Get("issuer"), c.Value, "/connect", "")
 	if err != nil {
 		return signInPageError(err)
 	}
-	s.headers(w, s.formAction(flow{}, true))
+	s.headers(w, s.formAction(flow{}))
 	http.Redirect(w, r, to, http.StatusSeeOther)
 	return nil
 }

@@ -137,7 +137,7 @@ func (s *site) wire() http.Handler {
 	must(err)
 	pages, err := resolver.New(resolver.Config{
 		Base: s.base, Name: "General Hospital", State: s.state, SignIn: signIn, Contexts: s.contexts, Relations: s.relations, Patients: s.patients,
-		Issuer: s.as.Issuer(), FormKey: key, Now: s.clock.now,
+		FormKey: key, Now: s.clock.now,
 	})
 	must(err)
 	mux := http.NewServeMux()

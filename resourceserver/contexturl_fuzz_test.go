@@ -50,7 +50,7 @@ func FuzzAuthorizeRequest(f *testing.F) {
 					t.Fatalf("took %+v of %q (%v)", s, q.Scope, err)
 				}
 			}
-			for _, p := range permissionRequest("id", level, types, asked, nil) {
+			for _, p := range permissionRequest("id", level, newOffer(types), asked, nil) {
 				for _, one := range p.Scopes {
 					if !contains(scopes.Registered(level, types), one) {
 						t.Fatalf("asks for unregistered %q", one)

@@ -2,7 +2,6 @@ package resourceserver
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -154,50 +153,6 @@ func (c *call) serve(r *http.Request) (answer, audited) {
 	return a, proof
 }
 
-// authenticate turns the Authorization header into rights. Without a token, or with one that is not active, the answer is R1.
-func (c *call) authenticate(ctx context.Context, headers []string) (answer, bool) {
-	c.state = tokenMissing
-	if len(headers) > 0 {
-		c.state = tokenInvalid
-	}
-	token, ok := bearerToken(headers)
-	if !ok {
-		return c.refuse(ctx, Deny{Row: RowToken, Reason: "no_token"}), false
-	}
-	grant, err := c.Verifier.Verify(ctx, token)
-	switch {
-	case errors.Is(err, ErrInactive):
-		return c.refuse(ctx, Deny{Row: RowToken, Reason: "expired"}), false
-	case errors.Is(err, ErrUnreachable):
-		return c.refuse(ctx, Deny{Row: RowUnreachable, Reason: "upstream"}), false
-	case err != nil:
-		c.Logger.ErrorContext(ctx, "token not verified", "request_id", c.requestID, "error", err)
-		return faultAnswer(err), false
-	}
-	switch grant.Kind {
-	case KindRPT:
-		c.state = tokenRPT
-	case KindOAuth:
-		c.state = tokenOAuth
-	default: // a token of unknown kind is nobody's
-		return c.refuse(ctx, Deny{Row: RowToken, Reason: "wrong_audience"}), false
-	}
-	c.token, c.rights = token, c.Enforcer.rights.of(grant)
-	return answer{}, true
-}
-
-// bearerToken takes exactly one Authorization header of scheme Bearer (RFC 6750 §2.1).
-func bearerToken(headers []string) (string, bool) {
-	if len(headers) != 1 {
-		return "", false
-	}
-	scheme, token, ok := strings.Cut(headers[0], " ")
-	if !ok || !strings.EqualFold(scheme, "Bearer") || token == "" || len(token) > 8192 || strings.ContainsAny(token, " ,\t") {
-		return "", false
-	}
-	return token, true
-}
-
 // perform dispatches by interaction. Each branch judges before it touches the upstream.
 func (c *call) perform(ctx context.Context) (answer, error) {
 	a := c.access
@@ -241,23 +196,6 @@ func (c *call) perform(ctx context.Context) (answer, error) {
 		return c.delete(ctx)
 	}
 	return errNoRoute.answer(), nil
-}
-
-// spend consumes the single-use grant before anything is done with it.
-func (c *call) spend(ctx context.Context) (answer, bool, error) {
-	if c.Spender == nil || c.inBundle {
-		return c.refuse(ctx, Deny{Row: RowToken, Reason: "binding"}), false, nil
-	}
-	err := c.Spender.Spend(ctx, c.rights.Grant.Issuer, c.token)
-	switch {
-	case errors.Is(err, ErrInactive):
-		return c.refuse(ctx, Deny{Row: RowToken, Reason: "revoked"}), false, nil
-	case errors.Is(err, ErrUnreachable):
-		return c.refuse(ctx, Deny{Row: RowUnreachable, Reason: "upstream"}), false, nil
-	case err != nil:
-		return answer{}, false, fmt.Errorf("spend grant: %w", err)
-	}
-	return answer{}, true, nil
 }
 
 // refuse turns a decision into an answer, with a ticket where the table asks for one, and notes it for the owner.
@@ -318,19 +256,4 @@ func (c *call) hidden(ctx context.Context) answer { return c.refuse(ctx, c.hidde
 
 func (c *call) hiddenDecision() Decision {
 	return NeedTicket{Row: RowHidden, Reason: "context", Patient: c.access.namedPatient(), Asked: c.access.asked(LevelRecord)}
-}
-
-// requestID takes the client's if it is harmless, else makes one (audit.md AU-04).
-func requestID(sent string) string {
-	if len(sent) > 0 && len(sent) <= 64 {
-		ok := true
-		for i := range len(sent) {
-			b := sent[i]
-			ok = ok && (b >= '0' && b <= '9' || b >= 'A' && b <= 'Z' || b >= 'a' && b <= 'z' || b == '.' || b == '_' || b == '-')
-		}
-		if ok {
-			return sent
-		}
-	}
-	return rand.Text()
 }

@@ -6,10 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 
-	"github.com/umaas/umaas/fhir"
 	"github.com/umaas/umaas/scopes"
 )
 
@@ -27,6 +25,18 @@ const (
 type cursor struct {
 	Path, Query string
 	Skip        int
+	Then        []cursor `json:",omitempty"` // what follows after the last page
+	Optional    bool     `json:",omitempty"` // a follow-up that the upstream may not support
+}
+
+// after is where to go on when a page was the last one of its request.
+func (at cursor) after() (cursor, bool) {
+	if len(at.Then) == 0 {
+		return cursor{}, false
+	}
+	next := at.Then[0]
+	next.Then = at.Then[1:]
+	return next, true
 }
 
 // rows is a page of judged rows.
@@ -105,118 +115,6 @@ func (c *call) suppress() (notes []string, refused bool) {
 	return notes, false
 }
 
-// searchRequest builds the upstream's request: the client's parameters, canonically, and the narrowing to what the entries
-// reach. ok is false where they reach nobody.
-func (c *call) searchRequest(ctx context.Context, f Filter) (cursor, bool, error) {
-	a := c.access
-	pairs := slices.Clone(a.Search.Filters)
-	path := a.Type
-	patients, everybody, err := c.reached(ctx, f)
-	if err != nil {
-		return cursor{}, false, err
-	}
-	member := fhir.ClassOf(a.Type) == fhir.ClassMember && a.Type != "Person" && a.Type != "Group" && a.Type != "Provenance"
-	switch {
-	case a.Compartment != "" && c.Upstream.Compartments():
-		path = "Patient/" + a.Compartment + "/" + a.Type
-	case a.Compartment != "":
-		pairs = append(pairs, compartmentPair(a.Type, []string{a.Compartment})...)
-	}
-	switch {
-	case !member || everybody:
-	case len(patients) == 0:
-		return cursor{}, false, nil
-	case a.Compartment != "" || a.namedPatient() != "":
-		// The request names one patient, and the judge has kept only entries that reach her: nothing is left to narrow.
-	case a.Type == "Patient":
-		pairs = append(pairs, fhir.Pair{Name: "_id", Value: strings.Join(patients, ",")})
-	case len(patients) == 1 && c.Upstream.Compartments():
-		path = "Patient/" + patients[0] + "/" + a.Type
-	default:
-		pairs = append(pairs, compartmentPair(a.Type, patients)...)
-	}
-	pairs = append(pairs, pushed(f, a.Type)...)
-	if a.Search.Sort != "" {
-		pairs = append(pairs, fhir.Pair{Name: "_sort", Value: a.Search.Sort})
-	}
-	count := a.Search.Count
-	if a.Search.CountOnly {
-		count = c.classifier.maxCount()
-	}
-	pairs = append(pairs, fhir.Pair{Name: "_count", Value: strconv.Itoa(count)})
-	for _, in := range a.Search.Includes {
-		pairs = append(pairs, in.pair())
-	}
-	return cursor{Path: path, Query: encodePairs(pairs)}, true, nil
-}
-
-func (in Include) pair() fhir.Pair {
-	p := fhir.Pair{Name: "_include", Value: in.Source + ":" + in.Param}
-	if in.Reverse {
-		p.Name = "_revinclude"
-	}
-	if in.Iterate {
-		p.Name += ":iterate"
-	}
-	if in.Target != "" {
-		p.Value += ":" + in.Target
-	}
-	return p
-}
-
-// reached lists the patients whose data the entries can reach. everybody says that the list would be too long to name, so that
-// rows are judged without narrowing.
-func (c *call) reached(ctx context.Context, f Filter) (patients []string, everybody bool, err error) {
-	for _, e := range f.entries {
-		if e.Set.Level != LevelUser {
-			patients = append(patients, e.Set.Patient)
-			continue
-		}
-		list, err := c.Relations.Patients(ctx, e.Set.User)
-		if err != nil {
-			return nil, false, fmt.Errorf("relations: %w", err)
-		}
-		patients = append(patients, list...)
-	}
-	slices.Sort(patients)
-	patients = slices.Compact(patients)
-	return patients, len(patients) > maxNarrow, nil
-}
-
-// compartmentPair narrows a search to patients by the parameter that names whose record a resource is. It may be broader than
-// the judge, never narrower for the types that always name a subject.
-func compartmentPair(resourceType string, patients []string) []fhir.Pair {
-	if p, ok := fhir.Param(resourceType, "patient"); ok && p.Kind == fhir.KindReference && slices.Contains(p.Targets, "Patient") {
-		return []fhir.Pair{{Name: "patient", Value: strings.Join(patients, ",")}}
-	}
-	for _, code := range fhir.CompartmentParams(resourceType) {
-		p, ok := fhir.Param(resourceType, code)
-		if !ok || !slices.Contains([]string{"subject", "beneficiary", "individual", "member", "subscriber"}, code) {
-			continue
-		}
-		if len(fhir.CompartmentParams(resourceType)) > 1 || !slices.Contains(p.Targets, "Patient") {
-			continue // another parameter could make it a member too
-		}
-		values := make([]string, len(patients))
-		for i, id := range patients {
-			values[i] = "Patient/" + id
-		}
-		return []fhir.Pair{{Name: code, Value: strings.Join(values, ",")}}
-	}
-	return nil
-}
-
-// pushed gives the one entry's query for the upstream too, where there is exactly one: an optimisation, judged again anyway.
-func pushed(f Filter, resourceType string) []fhir.Pair {
-	if len(f.entries) != 1 {
-		return nil
-	}
-	if t := f.entries[0].types[resourceType]; t != nil {
-		return t.pairs
-	}
-	return nil
-}
-
 // count answers _summary=count: the gateway counts visible rows itself (GW-10).
 func (c *call) count(ctx context.Context, f Filter, first cursor) (answer, error) {
 	total := 0
@@ -254,7 +152,8 @@ func (c *call) pull(ctx context.Context, f Filter, at cursor, want int) (*rows, 
 				mode = e.Search.Mode
 			}
 			if mode == "match" && len(out.matches) >= want {
-				out.next = &cursor{Path: at.Path, Query: at.Query, Skip: i}
+				at.Skip = i
+				out.next = &at
 				// Includes stand after the matches of an upstream page and belong to those shown as well.
 				if err := c.collectIncludes(ctx, out, page.Entry[i:]); err != nil {
 					return nil, err
@@ -266,6 +165,9 @@ func (c *call) pull(ctx context.Context, f Filter, at cursor, want int) (*rows, 
 			}
 		}
 		next, more := c.nextLink(ctx, page)
+		if next.Then, next.Optional = at.Then, at.Optional; !more {
+			next, more = at.after()
+		}
 		if !more {
 			return out, nil
 		}
@@ -341,6 +243,9 @@ func (c *call) upstreamPage(ctx context.Context, at cursor) (*wireBundle, error)
 	case http.StatusOK:
 		return c.parseBundle(resp.Body)
 	case http.StatusBadRequest:
+		if at.Optional {
+			return &wireBundle{}, nil
+		}
 		return nil, unserved(http.StatusBadRequest, "not-supported", "The data server does not support this combination of parameters.")
 	case http.StatusNotFound, http.StatusGone:
 		return &wireBundle{}, nil

@@ -122,7 +122,7 @@ func TestConstraints(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			j.t = t
-			r := j.get("/Observation?patient=p1", j.with(obs, c.constraints...))
+			r := j.get("/Observation", j.with(obs, c.constraints...))
 			if c.refused {
 				j.want(r, http.StatusUnauthorized, "login")
 				return
@@ -222,7 +222,7 @@ func TestResponseTable(t *testing.T) {
 		{"R6 hidden", "POST", "/Observation", j.rpt("patient/Observation.c"), `{"resourceType":"Observation","subject":{"reference":"Patient/p1"},"encounter":{"reference":"Encounter/e2"}}`, 422, "invariant", "", "-", true},
 		{"R6 unknown", "POST", "/Observation", j.rpt("patient/Observation.c"), `{"resourceType":"Observation","subject":{"reference":"Patient/p1"},"encounter":{"reference":"Encounter/zz"}}`, 422, "invariant", "", "-", true},
 		{"R7 route", "GET", "/nothing", rpt, "", 404, "not-found", "", "-", false},
-		{"R7 method", "PUT", "/Observation/lab1/_history", rpt, "", 404, "not-found", "", "-", false},
+		{"R7 method", "PUT", "/Observation/lab1/_history", rpt, "", 405, "not-supported", "", "-", false},
 		{"R7 operation", "POST", "/$graphql", rpt, "", 404, "not-supported", "", "-", false},
 		{"R7 audit events", "GET", "/AuditEvent", rpt, "", 404, "not-supported", "", "-", false},
 	} {

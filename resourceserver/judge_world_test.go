@@ -133,11 +133,16 @@ func newJudged(t *testing.T) *judged {
 
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
+// loud logs faults into the test's own output.
+func loud(t *testing.T) *slog.Logger {
+	return slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError}))
+}
+
 func (j *judged) enforcer(change func(*rs.EnforcerConfig)) *rs.Enforcer {
 	j.t.Helper()
 	c := rs.EnforcerConfig{
 		Base: publicBase, ResourceMetadata: "https://hospital.example/.well-known/oauth-protected-resource/fhir", Upstream: j.up, Verifier: j.as,
-		Ticketer: j.as, Relations: j.as, Recorder: j.as, Pages: j.as, Spender: j.as, Now: func() time.Time { return j.now }, Logger: quiet(),
+		Ticketer: j.as, Relations: j.as, Recorder: j.as, Pages: j.as, Spender: j.as, Now: func() time.Time { return j.now }, Logger: loud(j.t),
 	}
 	if change != nil {
 		change(&c)

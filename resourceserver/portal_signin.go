@@ -10,7 +10,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -63,7 +65,10 @@ func NewSignIn(cfg SignInConfig) (*SignIn, error) {
 	return &SignIn{cfg: cfg}, nil
 }
 
-// Kinds of handles kept by the pages; a sweep of state names them.
+// HandleKinds lists the kinds of handles kept by the pages, for the sweep of state.
+func HandleKinds() []string { return []string{KindLogin, KindSession, KindResolve, KindShown} }
+
+// Kinds of handles kept by the pages.
 const (
 	KindLogin   = "login"
 	KindSession = "session"
@@ -98,13 +103,31 @@ func (e *SignInError) Error() string { return "sign-in: " + e.Code + ": " + e.ca
 
 func (e *SignInError) Unwrap() error { return e.cause }
 
-// Start begins a sign-in and says where to send the browser. browser is the value of the browser's own cookie; returnTo is
-// a path of this server; prompt is "" or "login". Errors: *SignInError.
-func (s *SignIn) Start(ctx context.Context, browser, returnTo, prompt string) (string, error) {
+// Issuers lists where a person can sign in, the default first. With more than one she chooses: her authorization server is
+// hers to choose among those this server works with.
+func (s *SignIn) Issuers() []string {
+	list := []string{s.cfg.Issuer}
+	for _, issuer := range slices.Sorted(maps.Keys(s.cfg.Clients)) {
+		if issuer != s.cfg.Issuer {
+			list = append(list, issuer)
+		}
+	}
+	return list
+}
+
+// Start begins a sign-in at one of Issuers ("" is the default) and says where to send the browser. browser is the value of
+// the browser's own cookie; returnTo is a path of this server; prompt is "" or "login". Errors: *SignInError.
+func (s *SignIn) Start(ctx context.Context, issuer, browser, returnTo, prompt string) (string, error) {
 	if browser == "" || !strings.HasPrefix(returnTo, "/") || strings.HasPrefix(returnTo, "//") {
 		return "", &SignInError{Code: "server_error", cause: errors.New("a browser cookie and a local path are needed")}
 	}
-	client := s.cfg.Clients[s.cfg.Issuer]
+	if issuer == "" {
+		issuer = s.cfg.Issuer
+	}
+	client, ok := s.cfg.Clients[issuer]
+	if !ok {
+		return "", &SignInError{Code: "invalid_request", Return: returnTo, cause: errors.New("unknown issuer")}
+	}
 	l := login{Issuer: client.Issuer(), Browser: sha256.Sum256([]byte(browser)), Return: returnTo}
 	var err error
 	if l.Nonce, err = s.secret(); err != nil {
@@ -209,7 +232,7 @@ func (s *SignIn) admit(ctx context.Context, client *asclient.Client, code string
 	}
 	now := s.cfg.Now()
 	u := User{Key: UserKey(id.Issuer, id.Subject), Issuer: id.Issuer, Subject: id.Subject, Name: id.Name, Created: now, Seen: now}
-	if u.FHIRUser, err = s.believed(ctx, id); err != nil {
+	if u.FHIRUser, err = s.believed(ctx, u.Key, id); err != nil {
 		return User{}, err
 	}
 	if err := s.cfg.State.PutUser(ctx, u); err != nil {
@@ -227,10 +250,35 @@ func (s *SignIn) admit(ctx context.Context, client *asclient.Client, code string
 	return u, nil
 }
 
+// Link says which FHIR resource a person is whose issuer may not say so: an administrator's act.
+func (s *SignIn) Link(ctx context.Context, user, reference string) error {
+	u, err := s.cfg.State.User(ctx, user)
+	if err != nil {
+		return fmt.Errorf("link person: %w", err)
+	}
+	kind, logical, ok := strings.Cut(reference, "/")
+	if reference != "" && (!ok || !fhirUserTypes[kind] || !validLogicalID(logical)) {
+		return fmt.Errorf("link person: %q is not Practitioner/id, PractitionerRole/id, RelatedPerson/id, Patient/id or Person/id", reference)
+	}
+	u.FHIRUser = reference
+	if err := s.cfg.State.PutUser(ctx, u); err != nil {
+		return fmt.Errorf("link person: %w", err)
+	}
+	return s.cfg.Registrar.Enqueue(ctx, user)
+}
+
 // believed is the FHIR resource a person is at this server: said by an issuer that may say it, of a type a person can be,
-// relative or at this server's base, and a patient only where there is one.
-func (s *SignIn) believed(ctx context.Context, id asclient.Identity) (string, error) {
-	if id.FHIRUser == "" || id.Issuer != s.cfg.Issuer && !contains(s.cfg.FHIRUserIssuers, id.Issuer) {
+// relative or at this server's base, and a patient only where there is one. Of another issuer's people an administrator
+// alone says it (Link), and that stays.
+func (s *SignIn) believed(ctx context.Context, user string, id asclient.Identity) (string, error) {
+	if id.Issuer != s.cfg.Issuer && !contains(s.cfg.FHIRUserIssuers, id.Issuer) {
+		kept, err := s.cfg.State.User(ctx, user)
+		if err != nil && !errors.Is(err, ErrNotKept) {
+			return "", fmt.Errorf("read person: %w", err)
+		}
+		return kept.FHIRUser, nil
+	}
+	if id.FHIRUser == "" {
 		return "", nil
 	}
 	reference := strings.TrimPrefix(id.FHIRUser, s.cfg.FHIRBase+"/")

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	rs "github.com/umaas/umaas/resourceserver"
+	"github.com/umaas/umaas/resourceserver/asclient/asclienttest"
 )
 
 func code(err error) string {
@@ -22,7 +23,7 @@ func TestSignInIsBoundAndWorksOnce(t *testing.T) {
 	ctx := t.Context()
 	w.as.SignInNext(john)
 	start := func() url.Values {
-		to, err := w.signIn.Start(ctx, "browser", "/connect", "")
+		to, err := w.signIn.Start(ctx, "", "browser", "/connect", "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -77,6 +78,62 @@ func TestSignInIsBoundAndWorksOnce(t *testing.T) {
 	}
 }
 
+// An issuer that may not say who somebody is at this server cannot make her a patient; an administrator can, and that stays.
+func TestAnotherIssuerDoesNotSayWhoSomebodyIs(t *testing.T) {
+	var second *asclienttest.Server
+	w := newWorld(t, func(w *world) {
+		second = asclienttest.New(w.clock.now)
+		t.Cleanup(second.HTTP.Close)
+		w.more = append(w.more, second)
+	})
+	w.custodian()
+	signIn := func() string {
+		t.Helper()
+		second.SignInNext(asclienttest.Person{Sub: "sub-mary", Name: "Mary", FHIRUser: "Patient/john"})
+		to, err := w.signIn.Start(t.Context(), second.Issuer(), "browser", "/connect", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		cookie, _, err := w.signIn.Finish(t.Context(), w.authorize(to), "browser")
+		if err != nil {
+			t.Fatal(err)
+		}
+		u, err := w.signIn.Session(t.Context(), cookie)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return u.Key
+	}
+	patient := func(key string) string {
+		u, err := w.state.User(t.Context(), key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return u.Patient()
+	}
+	key := signIn()
+	if got := patient(key); got != "" {
+		t.Fatalf("she is believed to be %q", got)
+	}
+	if err := w.signIn.Link(t.Context(), key, "Patient/mary"); err != nil {
+		t.Fatal(err)
+	}
+	w.settle()
+	if again := signIn(); again != key || patient(key) != "mary" {
+		t.Errorf("after signing in again she is %q", patient(key))
+	}
+	ch, err := w.desk.Ticket(t.Context(), "mary", nil)
+	if err != nil || ch.ASURI != second.Issuer() {
+		t.Errorf("her record is asked for at %q, %v", ch.ASURI, err)
+	}
+	if err := w.signIn.Link(t.Context(), key, "Observation/1"); err == nil {
+		t.Error("linked to an Observation")
+	}
+	if _, err := w.signIn.Start(t.Context(), "https://evil.example", "browser", "/connect", ""); code(err) != "invalid_request" {
+		t.Errorf("unknown issuer: %v", err)
+	}
+}
+
 func TestSessionEnds(t *testing.T) {
 	w := newWorld(t)
 	cookie, _, err := w.trySignIn(john)
@@ -96,7 +153,7 @@ func TestSessionEnds(t *testing.T) {
 func TestSignInWithoutAuthorizationServer(t *testing.T) {
 	w := newWorld(t)
 	w.as.Down(true)
-	if _, err := w.signIn.Start(t.Context(), "browser", "/connect", ""); code(err) != "temporarily_unavailable" {
+	if _, err := w.signIn.Start(t.Context(), "", "browser", "/connect", ""); code(err) != "temporarily_unavailable" {
 		t.Errorf("%v", err)
 	}
 }
@@ -104,7 +161,7 @@ func TestSignInWithoutAuthorizationServer(t *testing.T) {
 func TestSignInGoesNowhereElse(t *testing.T) {
 	w := newWorld(t)
 	for _, to := range []string{"", "connect", "//evil.example", "https://evil.example"} { // SEC-101
-		if _, err := w.signIn.Start(t.Context(), "browser", to, ""); code(err) != "server_error" {
+		if _, err := w.signIn.Start(t.Context(), "", "browser", to, ""); code(err) != "server_error" {
 			t.Errorf("%q: %v", to, err)
 		}
 	}

@@ -193,7 +193,7 @@ func (w *world) trySignIn(p asclienttest.Person) (cookie, returnTo string, err e
 	w.t.Helper()
 	ctx := w.t.Context()
 	w.as.SignInNext(p)
-	to, err := w.signIn.Start(ctx, "browser", "/connect", "")
+	to, err := w.signIn.Start(ctx, "", "browser", "/connect", "")
 	if err != nil {
 		return "", "", err
 	}

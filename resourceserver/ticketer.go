@@ -17,7 +17,7 @@ type PermissionDesk struct {
 	state  Sets
 	tokens *Tokens
 	issuer string // of the decoy
-	types  []string
+	offer  offer
 	review func(ctx context.Context, verify bool, owners ...Owner) error
 	log    *slog.Logger
 }
@@ -25,7 +25,7 @@ type PermissionDesk struct {
 // NewPermissionDesk returns a desk that works with the registrar's sets.
 func NewPermissionDesk(r *Registrar) *PermissionDesk {
 	return &PermissionDesk{
-		state: r.cfg.State, tokens: r.cfg.Tokens, issuer: r.cfg.Issuer, types: r.cfg.Types, review: r.enqueue, log: r.cfg.Logger,
+		state: r.cfg.State, tokens: r.cfg.Tokens, issuer: r.cfg.Issuer, offer: newOffer(r.cfg.Types), review: r.enqueue, log: r.cfg.Logger,
 	}
 }
 
@@ -61,7 +61,7 @@ func (d *PermissionDesk) TicketFor(ctx context.Context, set Set, asked []scopes.
 // ask requests a ticket for one set. What keeps the owner's authorization server from knowing the set — the owner took her
 // token back, the set is gone there — makes it hidden, not an error: the decoy answers.
 func (d *PermissionDesk) ask(ctx context.Context, reg Registration, asked []scopes.Scope, extra []uma.Constraint, challenge string) (Challenge, error) {
-	permissions := permissionRequest(reg.ResourceID, contextOf(reg.Level), d.types, asked, extra)
+	permissions := permissionRequest(reg.ResourceID, contextOf(reg.Level), d.offer, asked, extra)
 	var ticket string
 	err := d.tokens.With(ctx, reg.Owner, func(c *asclient.Client, pat string) (err error) {
 		ticket, err = c.RequestPermission(ctx, pat, permissions, challenge)
@@ -96,7 +96,7 @@ func (d *PermissionDesk) decoy(ctx context.Context, level scopes.Context, asked 
 	if err != nil {
 		return Challenge{}, fmt.Errorf("read decoy: %w", err)
 	}
-	permissions := permissionRequest(reg.ResourceID, level, d.types, asked, extra)
+	permissions := permissionRequest(reg.ResourceID, level, d.offer, asked, extra)
 	var ticket string
 	err = d.tokens.With(ctx, o, func(c *asclient.Client, pat string) (err error) {
 		ticket, err = c.RequestPermission(ctx, pat, permissions, challenge)
@@ -111,22 +111,34 @@ func (d *PermissionDesk) decoy(ctx context.Context, level scopes.Context, asked 
 	return Challenge{Realm: realm, ASURI: d.issuer, Ticket: ticket}, nil
 }
 
+// offer is what can be asked for here: the served types and the scopes their sets register.
+type offer struct {
+	types      []string
+	registered map[string]bool
+}
+
+func newOffer(types []string) offer {
+	o := offer{types: types, registered: map[string]bool{}}
+	for _, level := range []scopes.Context{"patient", "user"} {
+		for _, s := range scopes.Registered(level, types) {
+			o.registered[s] = true
+		}
+	}
+	return o
+}
+
 // permissionRequest expands scopes to the registered one-letter ones of a set, one permission per distinct constraint, so
 // that scopes never travel from one constraint to another. Scopes of another context are put into the set's own; those
 // that are not registered are left out. Nothing left is a permission with zero scopes (F-052).
-func permissionRequest(resourceID string, level scopes.Context, types []string, asked []scopes.Scope, extra []uma.Constraint) []uma.Permission {
+func permissionRequest(resourceID string, level scopes.Context, o offer, asked []scopes.Scope, extra []uma.Constraint) []uma.Permission {
 	var permissions []uma.Permission
 	at := map[string]int{}
 	have := map[string]bool{}
-	registered := map[string]bool{}
-	for _, s := range scopes.Registered(level, types) {
-		registered[s] = true
-	}
 	for _, s := range asked {
 		s.Context = level
-		letters, query := s.UMA(types)
+		letters, query := s.UMA(o.types)
 		for _, letter := range letters {
-			if !registered[letter] || have[query+"\x00"+letter] {
+			if !o.registered[letter] || have[query+"\x00"+letter] {
 				continue
 			}
 			have[query+"\x00"+letter] = true

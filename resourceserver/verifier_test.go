@@ -77,9 +77,22 @@ func TestVerifyCacheBounds(t *testing.T) {
 	if err := verify(); !errors.Is(err, rs.ErrInactive) {
 		t.Error("withdrawn token", err)
 	}
-	w.as.Down(true)
+}
+
+func TestWithdrawnTokenDoesNotComeBackWhenTheServerGoesAway(t *testing.T) {
+	w, _ := verifying(t)
+	verify := func() error { _, err := w.verifier.Verify(t.Context(), "rpt"); return err }
+	if err := verify(); err != nil {
+		t.Fatal(err)
+	}
+	w.as.DropToken("rpt")
+	w.clock.forward(600 * time.Millisecond)
+	if err := verify(); !errors.Is(err, rs.ErrInactive) {
+		t.Fatal(err)
+	}
+	w.as.Down(true) // within max_staleness of the first answer
 	if err := verify(); !errors.Is(err, rs.ErrUnreachable) {
-		t.Error("a withdrawn token must not come back when the server goes away", err)
+		t.Error(err)
 	}
 }
 
@@ -207,7 +220,11 @@ func TestVerifyJWT(t *testing.T) {
 	}
 	with := func(name string, value any) func(map[string]any) { return func(c map[string]any) { c[name] = value } }
 	without := func(name string) func(map[string]any) { return func(c map[string]any) { delete(c, name) } }
-	good := w.as.Sign("at+jwt", claims())
+	known := func(token string) string { // to the authorization server, which is asked too
+		w.as.PutToken(token, uma.Introspection{Active: true, JTI: "j", ClientID: "app", Exp: w.clock.now().Add(time.Minute).Unix(), Permissions: permissions})
+		return token
+	}
+	good := known(w.as.Sign("at+jwt", claims()))
 	cut := strings.Split(good, ".")
 	for _, c := range []struct {
 		name, token string
@@ -215,8 +232,9 @@ func TestVerifyJWT(t *testing.T) {
 		left        int
 	}{
 		{"good", good, nil, 1},
-		{"aud as string", w.as.Sign("at+jwt", claims(with("aud", fhirBase))), nil, 1},
-		{"plain permissions", w.as.Sign("at+jwt", claims(without("urn:umaas:permissions"), with("permissions", permissions))), nil, 1},
+		{"aud as string", known(w.as.Sign("at+jwt", claims(with("aud", fhirBase)))), nil, 1},
+		{"withdrawn", w.as.Sign("at+jwt", claims(with("jti", "withdrawn"))), rs.ErrInactive, 0},
+		{"plain permissions", known(w.as.Sign("at+jwt", claims(without("urn:umaas:permissions"), with("permissions", permissions)))), nil, 1},
 		{"other audience", w.as.Sign("at+jwt", claims(with("aud", []string{"https://other.example"}))), rs.ErrInactive, 0},
 		{"no audience", w.as.Sign("at+jwt", claims(without("aud"))), rs.ErrInactive, 0},
 		{"expired", w.as.Sign("at+jwt", claims(with("exp", w.clock.now().Unix()))), rs.ErrInactive, 0},
@@ -241,9 +259,9 @@ func TestVerifyJWT(t *testing.T) {
 			t.Errorf("%s: %v, %d permissions", c.name, err, len(g.Permissions))
 		}
 	}
-	// Only "unknown issuer" and "no issuer" may ever have been asked about elsewhere; nothing was introspected but the
-	// token without an issuer, which is opaque to us.
-	if n := w.as.Calls("POST /introspect"); n != 1 {
+	// Asked about are the three good ones, the withdrawn one and the one without an issuer, which is opaque to us: a forged
+	// token costs no question.
+	if n := w.as.Calls("POST /introspect"); n != 5 {
 		t.Errorf("%d introspections", n)
 	}
 	if n := w.as.Calls("GET /jwks"); n > 2 {
@@ -267,11 +285,14 @@ func TestVerifyJWTWithoutPermissionsIsIntrospected(t *testing.T) {
 
 func TestVerifyFollowsKeyRotation(t *testing.T) {
 	w, record := verifying(t)
+	permissions := []uma.Permission{{ResourceID: record, Scopes: []string{"patient/Patient.r"}}}
 	sign := func() string {
-		return w.as.Sign("at+jwt", map[string]any{
-			"iss": w.as.Issuer(), "sub": "s", "aud": fhirBase, "exp": w.clock.now().Add(time.Minute).Unix(), "jti": "j", "client_id": "app",
-			"permissions": []uma.Permission{{ResourceID: record, Scopes: []string{"patient/Patient.r"}}},
+		exp := w.clock.now().Add(time.Minute).Unix()
+		token := w.as.Sign("at+jwt", map[string]any{
+			"iss": w.as.Issuer(), "sub": "s", "aud": fhirBase, "exp": exp, "jti": "j", "client_id": "app", "permissions": permissions,
 		})
+		w.as.PutToken(token, uma.Introspection{Active: true, JTI: "j", ClientID: "app", Exp: exp, Permissions: permissions})
+		return token
 	}
 	if _, err := w.verifier.Verify(t.Context(), sign()); err != nil {
 		t.Fatal(err)

@@ -104,7 +104,7 @@ func (s *Service) finishAuthorize(tx Tx, f Flow, a Account, sess Session, grante
 	}
 	g := Grant{
 		Kind: GrantOAuth, Client: f.Client, Party: a.ID, Owner: a.ID, RS: p.RS, Permissions: granted, Audience: p.Resource,
-		AuthTime: sess.AuthTime, Created: now, Expires: now.Add(s.Limits.Code),
+		AuthTime: sess.AuthTime, AMR: sess.AMR, Created: now, Expires: now.Add(s.Limits.Code),
 	}
 	g.Scope = identityScopes(p.Scope)
 	switch {

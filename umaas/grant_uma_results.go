@@ -20,7 +20,7 @@ func (run *redemption) permit(tx Tx, t Ticket, q Question, d Permit) error {
 		Once: slices.ContainsFunc(d.Granted, func(p Granted) bool { return hasOnce(p.Constraints) }),
 	}
 	if q.Party != nil {
-		g.Party, g.AuthTime = q.Party.Account, q.Party.AuthTime
+		g.Party, g.AuthTime, g.AMR = q.Party.Account, q.Party.AuthTime, q.Party.AMR
 	}
 	upgraded, err := run.upgrade(tx, &g)
 	if err != nil {

@@ -35,6 +35,7 @@ type Grant struct {
 	Spent       time.Time
 	Revoked     time.Time
 	AuthTime    time.Time
+	AMR         []string // how the party signed in (RFC 8176)
 	Created     time.Time
 	Expires     time.Time // end of the grant; refresh tokens do not outlive it
 }

@@ -140,7 +140,7 @@ type GrantReader interface {
 	Grant(key Key, now time.Time) (Grant, error)
 	Token(key Key, now time.Time) (Token, error)
 	Code(key Key, now time.Time) (Code, error)
-	// PartyGrants lists a party's grants, newest first.
+	// PartyGrants lists a party's grants other than RPTs, newest first.
 	PartyGrants(party AccountID, before Key, limit int) ([]Grant, error)
 }
 

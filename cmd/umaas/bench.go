@@ -35,6 +35,7 @@ growth with the number of registered sets, readiness and memory. Needs Linux (/p
 	c.Flags().StringSliceVar(&o.Only, "only", nil, "tokens, durability, growth, footprint")
 
 	s := bench.ServeOptions{}
+	var profile string
 	serve := &cobra.Command{
 		Use: "serve", Hidden: true, Args: cobra.NoArgs, Short: "The measured server",
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -42,13 +43,18 @@ growth with the number of registered sets, readiness and memory. Needs Linux (/p
 			if s.Data == "" {
 				return fmt.Errorf("--data is required")
 			}
-			return bench.Serve(c.Context(), s)
+			stop, err := bench.Profile(profile)
+			if err != nil {
+				return err
+			}
+			return errors.Join(bench.Serve(c.Context(), s), stop())
 		},
 	}
 	serve.Flags().StringVar(&s.Data, "data", "", "folder")
 	serve.Flags().StringVar(&s.Format, "format", "opaque", "opaque or jwt")
 	serve.Flags().BoolVar(&s.NoSync, "no-sync", false, "leave out fsync")
 	serve.Flags().IntVar(&s.Sets, "sets", 1000, "registered sets")
+	serve.Flags().StringVar(&profile, "cpuprofile", os.Getenv("UMAAS_TEST_CPUPROFILE"), "write a CPU profile here")
 	c.AddCommand(serve)
 	return c
 }

@@ -128,6 +128,8 @@ func lookup(set jwk.Set, id string, alg jwa.SignatureAlgorithm) (jwk.Key, bool) 
 	return nil, false
 }
 
+// fetch gets the keys, unless somebody else has since. The pause counts from the end of a fetch: those who come while one
+// is under way wait for what it brings.
 func (k *keySet) fetch(ctx context.Context, since time.Time) (jwk.Set, error) {
 	k.fetching.Lock()
 	defer k.fetching.Unlock()
@@ -137,6 +139,11 @@ func (k *keySet) fetch(ctx context.Context, since time.Time) (jwk.Set, error) {
 	if tried.After(since) && set != nil {
 		return set, nil // somebody else has just fetched
 	}
+	defer func() {
+		k.mu.Lock()
+		k.tried = k.client.cfg.Now()
+		k.mu.Unlock()
+	}()
 	c := k.client
 	m, err := c.Metadata(ctx)
 	if err != nil {
@@ -146,9 +153,6 @@ func (k *keySet) fetch(ctx context.Context, since time.Time) (jwk.Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	k.mu.Lock()
-	k.tried = c.cfg.Now()
-	k.mu.Unlock()
 	var raw json.RawMessage
 	err = c.do(ctx, call{method: http.MethodGet, url: from, repeatable: true, accept: []int{http.StatusOK}}, &raw)
 	if err != nil {

@@ -50,7 +50,7 @@ func (a *api) start(c *gin.Context, door func() (umaas.Started, error)) {
 		return
 	}
 	if flow.Browser != "" {
-		a.bind(c, string(flow.Browser))
+		a.bind(c, flow.Browser)
 	}
 	seeOther(c, a.issuer.Path+"/flow/"+url.PathEscape(flow.ID))
 }
@@ -77,7 +77,7 @@ func (a *api) browser(c *gin.Context) umaas.Browser {
 
 // bind sets the browser-binding cookie. Lax: the way back from an app is a top-level navigation (PS-10).
 func (a *api) bind(c *gin.Context, value string) {
-	http.SetCookie(c.Writer, &http.Cookie{
+	http.SetCookie(c.Writer, &http.Cookie{ //nolint:gosec // not Secure on loopback http alone: New asks for __Host- over https
 		Name: a.BrowserCookie, Value: value, Path: "/", Secure: a.secure, HttpOnly: true, SameSite: http.SameSiteLaxMode,
 	})
 }

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"encoding/base32"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -82,8 +83,8 @@ func requestID(c *gin.Context) string { return c.Writer.Header().Get(requestIDHe
 func (a *api) recoverPanic(c *gin.Context) {
 	defer func() {
 		if v := recover(); v != nil {
-			if v == http.ErrAbortHandler {
-				panic(v)
+			if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+				panic(v) // net/http's own way to break off an answer
 			}
 			a.Logger.Error("panic", slog.String("request_id", requestID(c)), slog.String("route", c.FullPath()),
 				slog.String("panic", fmt.Sprint(v)), slog.String("stack", string(debug.Stack())))

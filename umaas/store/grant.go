@@ -12,9 +12,10 @@ func (t tx) Grant(key umaas.Key, now time.Time) (umaas.Grant, error) {
 	return readLive(t, timeKey(regionGrant, key), now, grantFields, func(v *umaas.Grant) time.Time { return v.Expires })
 }
 
-// PutGrant lists the grant with its party when it is new; a party does not change.
+// PutGrant lists the grant with its party when it is new; a party does not change. RPTs are not listed: they live minutes,
+// and each would dirty one more page of the store.
 func (t tx) PutGrant(v umaas.Grant) error {
-	if v.Party != "" {
+	if v.Party != "" && v.Kind != umaas.GrantRPT {
 		if err := named("party", string(v.Party)); err != nil {
 			return err
 		}

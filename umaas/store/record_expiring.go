@@ -77,6 +77,7 @@ func grantFields(c *codec, v *umaas.Grant) {
 	c.when(&v.Spent)
 	c.when(&v.Revoked)
 	c.when(&v.AuthTime)
+	c.list(&v.AMR)
 	c.when(&v.Created)
 }
 

@@ -33,9 +33,9 @@ func (s *Site) asked(v *visit) error {
 		case row.Open:
 			row.State = "asked.waiting"
 			row.Token = v.formToken(withdrawal(r.Owner, r.Key), "")
-		case r.Request.State == umaas.RequestAllowed:
+		case r.State == umaas.RequestAllowed:
 			row.State = "asked.allowed"
-		case r.Request.State == umaas.RequestDenied:
+		case r.State == umaas.RequestDenied:
 			row.State = "asked.denied"
 		default:
 			row.State = "asked.old"

@@ -7,7 +7,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
-	"net/http"
 )
 
 // errOutOfDate is a form that is not this person's, this window's or this step's (TX-21).
@@ -27,9 +26,7 @@ func (s *Site) sameOrigin(h page) page {
 func (v *visit) formToken(purpose, digest string) string {
 	mac := hmac.New(sha256.New, v.site.CSRFKey)
 	for _, part := range []string{v.binding(), purpose, digest} {
-		var size [4]byte
-		binary.BigEndian.PutUint32(size[:], uint32(len(part)))
-		mac.Write(size[:])
+		mac.Write(binary.AppendUvarint(nil, uint64(len(part))))
 		mac.Write([]byte(part))
 	}
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
@@ -47,6 +44,9 @@ func (v *visit) checkToken(purpose, digest string) error {
 func (v *visit) binding() string {
 	if v.session != nil {
 		return "session " + v.session.Key.String()
+	}
+	if v.fresh != "" {
+		return "browser " + v.fresh
 	}
 	if cookie, err := v.Request.Cookie(v.preName()); err == nil && len(cookie.Value) == base64.RawURLEncoding.EncodedLen(preSize) {
 		return "browser " + cookie.Value
@@ -67,8 +67,7 @@ func (v *visit) ensureBinding() error {
 	if _, err := io.ReadFull(v.site.Random, b[:]); err != nil {
 		return err
 	}
-	value := base64.RawURLEncoding.EncodeToString(b[:])
-	v.setCookie(v.preName(), value)
-	v.Request.AddCookie(&http.Cookie{Name: v.preName(), Value: value})
+	v.fresh = base64.RawURLEncoding.EncodeToString(b[:])
+	v.setCookie(v.preName(), v.fresh)
 	return nil
 }

@@ -84,7 +84,7 @@ func (s *Site) functions() template.FuncMap {
 			}
 			return "purpose." + code
 		},
-		"web":   webLink,
+		"web": webLink,
 		"initial": func(v string) string { // an initial stands for a logo
 			for _, r := range name(v) {
 				return strings.ToUpper(string(r))
@@ -158,15 +158,15 @@ func (v *visit) noticeName() string { return v.site.SessionCookie + "-notice" }
 func (v *visit) leaveNotice(code string) { v.setCookie(v.noticeName(), code) }
 
 func (v *visit) takeNotice() string {
-	cookie, err := v.Request.Cookie(v.noticeName())
-	if err != nil {
+	code := v.cookieValue(v.noticeName())
+	if code == "" {
 		return ""
 	}
 	v.dropCookie(v.noticeName())
-	if !notices[cookie.Value] {
+	if !notices[code] {
 		return ""
 	}
-	return "notice." + cookie.Value
+	return "notice." + code
 }
 
 // lowerFirst joins an item's words into a sentence: "See your allergies" → "see your allergies".

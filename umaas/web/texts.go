@@ -4,6 +4,7 @@ import (
 	"embed"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -65,8 +66,8 @@ func (t texts) say(key string, pairs ...any) ([]segment, error) {
 		return nil, fmt.Errorf("text %q: values come in pairs", key)
 	}
 	values := map[string]any{}
-	for i := 0; i < len(pairs); i += 2 {
-		values[fmt.Sprint(pairs[i])] = pairs[i+1]
+	for pair := range slices.Chunk(pairs, 2) {
+		values[fmt.Sprint(pair[0])] = pair[1]
 	}
 	var out []segment
 	for pattern != "" {

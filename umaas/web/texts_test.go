@@ -26,7 +26,7 @@ func TestTexts(t *testing.T) {
 		for _, m := range used.FindAllStringSubmatch(string(raw), -1) {
 			key := m[1] + m[2]
 			n++
-			if !all.has(key) && !(all.has(key+".one") && all.has(key+".other")) {
+			if !all.has(key) && (!all.has(key+".one") || !all.has(key+".other")) {
 				t.Errorf("%s: text %q is missing", file, key)
 			}
 		}

@@ -19,6 +19,7 @@ type visit struct {
 	session *umaas.Session // nil: nobody is signed in
 	person  *umaas.Account
 	form    url.Values // set by the reading of the form
+	fresh   string     // value of the form cookie set by this answer
 	extra   string     // a source for form-action (PS-02)
 }
 
@@ -41,19 +42,28 @@ func (s *Site) page(h page) gin.HandlerFunc {
 }
 
 func (v *visit) findSession() error {
-	cookie, err := v.Request.Cookie(v.site.SessionCookie)
-	if err != nil || cookie.Value == "" {
+	value := v.cookieValue(v.site.SessionCookie)
+	if value == "" {
 		return nil
 	}
-	sess, person, err := v.site.Service.Session(v.Request.Context(), cookie.Value)
+	sess, person, err := v.site.Service.Session(v.Request.Context(), value)
 	if errors.Is(err, umaas.ErrNotFound) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	v.cookie, v.session, v.person = cookie.Value, &sess, &person
+	v.cookie, v.session, v.person = value, &sess, &person
 	return nil
+}
+
+// cookieValue is "" where there is no such cookie.
+func (v *visit) cookieValue(name string) string {
+	cookie, err := v.Request.Cookie(name)
+	if err != nil {
+		return ""
+	}
+	return cookie.Value
 }
 
 // signedIn sends everybody else to the sign-in page, which leads back to a page that may be seen, never to an action.
@@ -71,13 +81,7 @@ func (s *Site) signedIn(h page) page {
 }
 
 // browser is the value of the browser-binding cookie, set where the flow began.
-func (v *visit) browser() umaas.Browser {
-	cookie, err := v.Request.Cookie(v.site.BrowserCookie)
-	if err != nil {
-		return ""
-	}
-	return umaas.Browser(cookie.Value)
-}
+func (v *visit) browser() umaas.Browser { return umaas.Browser(v.cookieValue(v.site.BrowserCookie)) }
 
 // seeOther answers 303 to a page of ours.
 func (v *visit) seeOther(path string) error {
@@ -88,13 +92,13 @@ func (v *visit) seeOther(path string) error {
 }
 
 func (v *visit) setCookie(name, value string) {
-	http.SetCookie(v.Writer, &http.Cookie{
+	http.SetCookie(v.Writer, &http.Cookie{ //nolint:gosec // not Secure on loopback http alone: New asks for it over https
 		Name: name, Value: value, Path: "/", Secure: v.site.Secure, HttpOnly: true, SameSite: http.SameSiteLaxMode,
 	})
 }
 
 func (v *visit) dropCookie(name string) {
-	http.SetCookie(v.Writer, &http.Cookie{
+	http.SetCookie(v.Writer, &http.Cookie{ //nolint:gosec // as setCookie
 		Name: name, Path: "/", Secure: v.site.Secure, HttpOnly: true, SameSite: http.SameSiteLaxMode, MaxAge: -1,
 	})
 }

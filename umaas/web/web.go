@@ -51,7 +51,7 @@ func New(c Config) (*Site, error) {
 		return nil, errors.New("web: Service, SignIn, Now, Random and Logger are required")
 	case c.SessionCookie == "" || c.BrowserCookie == "" || c.SessionCookie == c.BrowserCookie:
 		return nil, errors.New("web: SessionCookie and BrowserCookie are required and differ")
-	case c.Secure && !(strings.HasPrefix(c.SessionCookie, "__Host-") && strings.HasPrefix(c.BrowserCookie, "__Host-")):
+	case c.Secure && (!strings.HasPrefix(c.SessionCookie, "__Host-") || !strings.HasPrefix(c.BrowserCookie, "__Host-")):
 		return nil, errors.New(`web: over https cookie names must begin with "__Host-"`)
 	case len(c.CSRFKey) < 32:
 		return nil, errors.New("web: CSRFKey needs at least 32 bytes")

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/umaas/umaas/cmd/umaas/server"
 	"github.com/umaas/umaas/scopes"
 	"github.com/umaas/umaas/umaas"
@@ -100,6 +102,9 @@ func fill(ctx context.Context, as *server.AS, o ServeOptions) (t Target, err err
 // sample is how many of the sets the flows go to.
 const sample = 200
 
+// writers fill at the same time, so that they share commits.
+const writers = 128
+
 // register makes the sets as a resource server would and shares the sample with the app.
 func register(ctx context.Context, as *server.AS, rs umaas.ClientID, n int) ([]string, error) {
 	client, err := as.Service.Client(ctx, rs)
@@ -110,46 +115,30 @@ func register(ctx context.Context, as *server.AS, rs umaas.ClientID, n int) ([]s
 	description := uma.ResourceDescription{
 		Type: "http://www.hl7.org/fhir/compartmentdefinition-patient.html", Scopes: scopes.Registered("patient", types), Name: "Record",
 	}
-	var ids []string
-	every := max(n/sample, 1)
-	for i := range n {
-		id, err := as.Service.CreateResource(ctx, pat, description, "bench")
-		if err != nil {
-			return nil, err
-		}
-		if i%every != 0 {
-			continue
-		}
-		ids = append(ids, string(id))
-		if err := share(ctx, as, client.Account, id); err != nil {
-			return nil, err
-		}
-	}
-	return ids, nil
-}
-
-func share(ctx context.Context, as *server.AS, owner umaas.AccountID, id umaas.ResourceID) error {
 	laboratory, err := as.Service.AccountByLogin(ctx, "laboratory")
 	if err != nil {
-		return err
+		return nil, err
 	}
-	records, err := as.Service.Shareable(ctx, owner)
-	if err != nil {
-		return err
+	every := max(n/sample, 1)
+	ids := make([]string, (n+every-1)/every)
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(writers)
+	for i := range n {
+		group.Go(func() error {
+			id, err := as.Service.CreateResource(ctx, pat, description, "bench")
+			if err != nil || i%every != 0 {
+				return err
+			}
+			ids[i/every] = string(id)
+			return as.Store.Update(ctx, func(tx umaas.Tx) error {
+				return tx.PutPolicy(umaas.Policy{
+					ID: umaas.PolicyID("bench-" + id), Owner: client.Account, Who: umaas.Who{Kind: umaas.WhoAccount, Account: laboratory.ID},
+					Rules: []umaas.Rule{{Resource: id, RS: rs, Scopes: description.Scopes}}, Origin: umaas.OriginShare, Created: time.Now(),
+				})
+			})
+		})
 	}
-	var items []string
-	for _, r := range records {
-		if r.Resource.ID != id {
-			continue
-		}
-		for _, i := range r.Items {
-			items = append(items, i.ID)
-		}
-	}
-	_, err = as.Service.CreateShare(ctx, owner, umaas.NewShare{
-		Who: umaas.Who{Kind: umaas.WhoAccount, Account: laboratory.ID}, Items: map[umaas.ResourceID][]string{id: items},
-	}, "bench")
-	return err
+	return ids, group.Wait()
 }
 
 var types = []string{"AllergyIntolerance", "Condition", "Encounter", "Immunization", "MedicationRequest", "Observation", "Patient", "Procedure"}

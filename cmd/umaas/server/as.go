@@ -48,6 +48,7 @@ type AS struct {
 	Service *umaas.Service
 	Keys    *keys.Ring
 	Handler http.Handler
+	Store   umaas.Store
 
 	cost   signin.Cost
 	store  *store.Store
@@ -79,7 +80,7 @@ func NewAS(ctx context.Context, c ASConfig) (_ *AS, err error) {
 			err = errors.Join(err, st.Close())
 		}
 	}()
-	ring, err := keys.Open(ctx, keys.Options{Storage: settings{st}, Now: c.Now, Random: rand.Reader})
+	ring, err := keys.Open(ctx, keys.Options{Storage: umaas.KeyStorage(st), Now: c.Now, Random: rand.Reader})
 	if err != nil {
 		return nil, err
 	}
@@ -91,9 +92,13 @@ func NewAS(ctx context.Context, c ASConfig) (_ *AS, err error) {
 	if c.RPTLife > 0 {
 		limits.RPT = c.RPTLife
 	}
+	preview, err := umaas.NewPreviewer(c.Issuer, st, ring, c.Now, outbound.New(fetch).Preview)
+	if err != nil {
+		return nil, err
+	}
 	core, err := umaas.New(ctx, umaas.Deps{
 		Issuer: c.Issuer, Store: st, Keys: ring, Scopes: policy.SMART{}, Now: c.Now, Random: rand.Reader, Logger: c.Logger, Limits: limits,
-		Preview: previewer{issuer: c.Issuer, store: st, keys: ring, client: outbound.New(fetch), now: c.Now},
+		Preview: preview,
 	})
 	if err != nil {
 		return nil, err
@@ -103,7 +108,7 @@ func NewAS(ctx context.Context, c ASConfig) (_ *AS, err error) {
 		return nil, err
 	}
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
-	as := &AS{Service: core, Keys: ring, Handler: handler, cost: c.Cost, store: st, engine: engine, stop: stop, done: make(chan struct{})}
+	as := &AS{Service: core, Keys: ring, Handler: handler, Store: st, cost: c.Cost, store: st, engine: engine, stop: stop, done: make(chan struct{})}
 	go as.housekeeping(background, c.Logger)
 	return as, nil
 }

@@ -140,7 +140,7 @@ func (r *RS) assemble(c RSConfig) error {
 		return err
 	}
 	pages, err := resolver.New(resolver.Config{
-		Base: c.Base, Name: c.Name, State: r.State, SignIn: sign, Contexts: r.Contexts, Relations: r.Relations, Patients: patients, Issuer: c.Issuer,
+		Base: c.Base, Name: c.Name, State: r.State, SignIn: sign, Contexts: r.Contexts, Relations: r.Relations, Patients: patients,
 		FormKey: derive(c.StateKey, "resolver forms"), CookieName: "umaas-rs" + c.CookieName, Limiter: rs.NewAddressLimiter(20, 200, c.Now), Now: c.Now, Logger: c.Logger,
 	})
 	if err != nil {

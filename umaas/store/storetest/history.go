@@ -117,6 +117,9 @@ func testPartyGrants(_ *testing.T, f *fixture) {
 		f.update(func(tx umaas.Tx) error { return tx.PutGrant(g) })
 	}
 	f.update(func(tx umaas.Tx) error { return tx.PutGrant(umaas.Grant{Key: f.key(7), Expires: start.Add(time.Hour)}) }) // a client's own
+	f.update(func(tx umaas.Tx) error {                                                                                  // RPTs are not listed
+		return tx.PutGrant(umaas.Grant{Key: f.key(8), Kind: umaas.GrantRPT, Party: "bob", Expires: start.Add(time.Hour)})
+	})
 	list := func(before umaas.Key, limit int) string {
 		got := get(f, func(r umaas.Reader) ([]umaas.Grant, error) { return r.PartyGrants("bob", before, limit) })
 		return strings.Join(ids(got, func(g umaas.Grant) string { return seconds(g.Key) }), " ")

@@ -1,0 +1,143 @@
+package inproc
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"golang.org/x/oauth2"
+
+	"github.com/umaas/umaas/cmd/umaas/demo"
+	"github.com/umaas/umaas/umaas/uma"
+)
+
+// needInfo is what a third-party client sees of Grant §3.3.6.
+type needInfo struct {
+	AccessToken  string `json:"access_token"`
+	TokenType    string `json:"token_type"`
+	ExpiresIn    int64  `json:"expires_in"`
+	Error        string `json:"error"`
+	Status       int    `json:"status"`
+	Ticket       string `json:"ticket"`
+	RedirectUser string `json:"redirect_user"`
+	Interval     int    `json:"interval"`
+}
+
+// redirect is where the client sends the person (Grant §3.3.2).
+func (n needInfo) process(w *world) demo.Process {
+	q := "?"
+	if containsQuery(n.RedirectUser) {
+		q = "&"
+	}
+	app := w.World.App
+	form := map[string][]string{"client_id": {app.ClientID}, "ticket": {n.Ticket}, "claims_redirect_uri": {app.ClaimsRedirectURI}}
+	return demo.Process{AS: w.World.Issuer, Ticket: n.Ticket, Redirect: n.RedirectUser + q + encode(form)}
+}
+
+// TestClient_OpenIDClient: the npm package openid-client, unmodified, gets an RPT through need_info.
+func TestClient_OpenIDClient(t *testing.T) {
+	node, err := exec.LookPath("node")
+	if err != nil {
+		missing(t, "node is missing: the npm client does not run")
+	}
+	folder := filepath.Join(root(t), "conformance", "inproc", "npm")
+	if _, err := os.Stat(filepath.Join(folder, "node_modules", "openid-client")); err != nil {
+		missing(t, "npm packages are missing: run npm ci in conformance/inproc/npm")
+	}
+	w := common(t, "common")
+	ivan := w.who(t, "ivan")
+	v := w.visitor(t, ivan.Name)
+	link := w.link(t, v, ivan, ivan.Patient)
+	p, err := w.app().Ask(t.Context(), link, fluAsk)
+	check(t, err)
+	given, err := json.Marshal(map[string]string{
+		"issuer": w.World.Issuer, "client_id": w.World.App.ClientID, "client_secret": w.World.App.ClientSecret, "ticket": p.Ticket,
+		"claims_redirect_uri": w.World.App.ClaimsRedirectURI,
+	})
+	check(t, err)
+	run := exec.CommandContext(t.Context(), node, "openid-client.mjs", string(given)) //nolint:gosec // our own script
+	run.Dir, run.Stderr = folder, os.Stderr
+	in, err := run.StdinPipe()
+	check(t, err)
+	out, err := run.StdoutPipe()
+	check(t, err)
+	check(t, run.Start())
+	lines := bufio.NewScanner(out)
+	next := func() needInfo {
+		t.Helper()
+		if !lines.Scan() {
+			t.Fatalf("openid-client said nothing more: %v", errors.Join(lines.Err(), run.Wait()))
+		}
+		var n needInfo
+		check(t, json.Unmarshal(lines.Bytes(), &n))
+		return n
+	}
+	info := next()
+	if info.Error != "need_info" || info.Status != http.StatusForbidden || info.Ticket == "" || info.RedirectUser == "" || info.Ticket == p.Ticket {
+		t.Fatalf("openid-client sees %+v", info)
+	}
+	back := w.decide(t, v, ivan, info.process(w), "Share with", fluTicks...)
+	_, err = io.WriteString(in, back.Get("ticket")+"\n")
+	check(t, err)
+	got := next()
+	if got.AccessToken == "" || got.TokenType != "bearer" || got.ExpiresIn <= 0 {
+		t.Fatalf("openid-client gets %+v", got)
+	}
+	check(t, run.Wait())
+	if a := get(t, w.World.FHIRBase+"/AllergyIntolerance?patient=ivan", got.AccessToken); a.Status != http.StatusOK {
+		t.Errorf("its RPT: %d %s", a.Status, a.Body)
+	}
+}
+
+// TestClient_GoOAuth2: golang.org/x/oauth2 redeems tickets with nothing but its own options.
+func TestClient_GoOAuth2(t *testing.T) {
+	w := common(t, "common")
+	linh := w.who(t, "linh")
+	v := w.visitor(t, linh.Name)
+	p, err := w.app().Ask(t.Context(), w.link(t, v, linh, linh.Patient), fluAsk)
+	check(t, err)
+	config := &oauth2.Config{
+		ClientID: w.World.App.ClientID, ClientSecret: w.World.App.ClientSecret,
+		Endpoint: oauth2.Endpoint{TokenURL: w.World.Issuer + "/token", AuthStyle: oauth2.AuthStyleInHeader},
+	}
+	redeem := func(ticket string) (*oauth2.Token, needInfo) {
+		t.Helper()
+		token, err := config.Exchange(t.Context(), "", oauth2.SetAuthURLParam("grant_type", uma.GrantTypeTicket), oauth2.SetAuthURLParam("ticket", ticket))
+		var refused *oauth2.RetrieveError
+		if err != nil && !errors.As(err, &refused) {
+			t.Fatal(err)
+		}
+		var n needInfo
+		if refused != nil {
+			if refused.ErrorCode == "" || refused.ErrorDescription == "" {
+				t.Errorf("the error is not an OAuth one: %+v", refused)
+			}
+			check(t, json.Unmarshal(refused.Body, &n))
+		}
+		return token, n
+	}
+	_, info := redeem(p.Ticket)
+	if info.Error != "need_info" || info.RedirectUser == "" || info.Ticket == "" {
+		t.Fatalf("%+v", info)
+	}
+	back := w.decide(t, v, linh, info.process(w), "Share with", "See your allergies")
+	token, info := redeem(back.Get("ticket"))
+	if token == nil || !token.Valid() || token.Expiry.IsZero() {
+		t.Fatalf("%+v %+v", token, info)
+	}
+	res, err := config.Client(t.Context(), token).Get(w.World.FHIRBase + "/AllergyIntolerance?patient=linh")
+	check(t, err)
+	defer func() { _ = res.Body.Close() }() // its status is all we want
+	if res.StatusCode != http.StatusOK {
+		t.Errorf("its RPT: %d", res.StatusCode)
+	}
+	if _, info = redeem(back.Get("ticket")); info.Error != "invalid_grant" {
+		t.Errorf("replay: %+v", info)
+	}
+}

@@ -1,0 +1,354 @@
+package inproc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/umaas/umaas/cmd/umaas/demo"
+)
+
+// world is one running product with what its log had to say.
+type world struct {
+	*demo.Demo
+	Options demo.Options
+	Faults  *faults
+}
+
+// faults keeps what was logged as an error: a panic, an answer of 5xx, background work that failed.
+type faults struct {
+	slog.Handler
+	mu   sync.Mutex
+	list []string
+}
+
+func (f *faults) Enabled(_ context.Context, l slog.Level) bool { return l >= slog.LevelError }
+
+func (f *faults) Handle(_ context.Context, r slog.Record) error {
+	text := r.Message
+	r.Attrs(func(a slog.Attr) bool { text += " " + a.String(); return true })
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.list = append(f.list, text)
+	return nil
+}
+
+func (f *faults) WithAttrs([]slog.Attr) slog.Handler { return f }
+func (f *faults) WithGroup(string) slog.Handler      { return f }
+
+func (f *faults) taken() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	out := f.list
+	f.list = nil
+	return out
+}
+
+// booted are the worlds that tests share; TestMain closes them.
+var booted = struct {
+	sync.Mutex
+	worlds  map[string]*world
+	folders []string
+}{worlds: map[string]*world{}}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	var errs []error
+	for _, w := range booted.worlds {
+		errs = append(errs, w.Close())
+	}
+	for _, f := range booted.folders {
+		errs = append(errs, os.RemoveAll(f))
+	}
+	if err := errors.Join(errs...); err != nil {
+		fmt.Fprintln(os.Stderr, "close:", err)
+		code = max(code, 1)
+	}
+	os.Exit(code)
+}
+
+// common is the world that well-behaved tests share; a group that fills limits or logs takes a name of its own.
+func common(t *testing.T, name string) *world {
+	t.Helper()
+	booted.Lock()
+	defer booted.Unlock()
+	if w, ok := booted.worlds[name]; ok {
+		return w
+	}
+	folder, err := os.MkdirTemp("", "umaas-inproc-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	booted.folders = append(booted.folders, folder)
+	w, err := start(context.WithoutCancel(t.Context()), demo.Options{Data: folder})
+	if err != nil {
+		t.Fatal(err)
+	}
+	booted.worlds[name] = w
+	return w
+}
+
+// own boots a world for one test.
+func own(t *testing.T, o demo.Options) *world {
+	t.Helper()
+	o.Data = filepath.Join(t.TempDir(), "data")
+	w, err := start(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := w.Close(); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	})
+	return w
+}
+
+func start(ctx context.Context, o demo.Options) (*world, error) {
+	f := &faults{}
+	o.Logger = slog.New(f)
+	d, err := demo.Start(ctx, o)
+	if err != nil {
+		return nil, fmt.Errorf("start: %w\nlogged: %s", err, strings.Join(f.taken(), "\n"))
+	}
+	return &world{Demo: d, Options: o, Faults: f}, nil
+}
+
+// missing says why a test does not run, or fails where everything is required.
+func missing(t *testing.T, what string) {
+	t.Helper()
+	if os.Getenv("UMAAS_TEST_REQUIRE") == "all" {
+		t.Fatal(what)
+	}
+	t.Skip(what)
+}
+
+// root is the folder of go.mod.
+func root(t *testing.T) string {
+	t.Helper()
+	dir, err := os.Getwd()
+	for err == nil {
+		if _, gone := os.Stat(filepath.Join(dir, "go.mod")); gone == nil {
+			return dir
+		}
+		if dir == filepath.Dir(dir) {
+			break
+		}
+		dir = filepath.Dir(dir)
+	}
+	t.Fatal("no go.mod above the working folder")
+	return ""
+}
+
+func (w *world) who(t *testing.T, login string) demo.Credential {
+	t.Helper()
+	for _, p := range w.World.People {
+		if p.Login == login {
+			return p
+		}
+	}
+	t.Fatalf("nobody signs in as %s", login)
+	return demo.Credential{}
+}
+
+// visitor is a person with a fresh browser that stays out of the app's origin.
+func (w *world) visitor(t *testing.T, name string) *demo.Visitor {
+	t.Helper()
+	v, err := demo.NewVisitor(name, w.World.Clinic, http.DefaultTransport)
+	check(t, err)
+	return v
+}
+
+var quiet = &http.Client{Timeout: 30 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+
+// app is the Flu Clinic as a program.
+func (w *world) app() *demo.App { return program(w.World.App) }
+
+func program(id demo.AppIdentity) *demo.App {
+	return &demo.App{ClientID: id.ClientID, Secret: id.ClientSecret, ClaimsURI: id.ClaimsRedirectURI, HTTP: quiet}
+}
+
+func check(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// resolve leads a person through the resolution service at a level and gives the answer the app gets.
+func (w *world) resolve(t *testing.T, v *demo.Visitor, who demo.Credential, level, patient string) url.Values {
+	t.Helper()
+	q := url.Values{"redirect_uri": {w.World.App.RedirectURI}, "state": {"s-" + who.Login + "-0123456789abcdef"}, "client_id": {w.World.App.ClientID}}
+	check(t, v.Open(t.Context(), w.World.RS+"/resolve-uma-context/"+level+"?"+q.Encode()))
+	who.Patient = patient
+	check(t, v.Settle(t.Context(), who))
+	back, err := url.Parse(v.Page.Left)
+	check(t, err)
+	if !strings.HasPrefix(v.Page.Left, w.World.App.RedirectURI+"?") || back.Query().Get("state") != q.Get("state") {
+		t.Fatalf("came back to %s", v.Page.Left)
+	}
+	return back.Query()
+}
+
+// link is a context URL of a patient that who may see.
+func (w *world) link(t *testing.T, v *demo.Visitor, who demo.Credential, patient string) string {
+	t.Helper()
+	link := w.resolve(t, v, who, "patient", patient).Get("resolved")
+	if !strings.HasPrefix(link, w.World.RS+"/uma-context/") {
+		t.Fatalf("resolved=%q", link)
+	}
+	return link
+}
+
+// ask posts scopes to a context URL and redeems the ticket once.
+func ask(t *testing.T, app *demo.App, link, scope string) demo.Process {
+	t.Helper()
+	p, err := app.Ask(t.Context(), link, scope)
+	check(t, err)
+	p, err = app.Redeem(t.Context(), p)
+	check(t, err)
+	return p
+}
+
+// decide leads a person through the claims interaction endpoint; the answer stands in the parameters of her way back.
+func (w *world) decide(t *testing.T, v *demo.Visitor, who demo.Credential, p demo.Process, button string, ticks ...string) url.Values {
+	t.Helper()
+	if p.Redirect == "" {
+		t.Fatalf("nobody is asked: %+v", p)
+	}
+	check(t, v.Open(t.Context(), p.Redirect+"&state=st"))
+	for range 6 {
+		if v.Has(button) {
+			break
+		}
+		check(t, v.Forward(t.Context(), who))
+	}
+	check(t, v.Press(t.Context(), button, map[string]string{"until": "today", "purpose": "PATRQT"}, ticks...))
+	back, err := url.Parse(v.Page.Left)
+	check(t, err)
+	if !strings.HasPrefix(v.Page.Left, w.World.App.ClaimsRedirectURI+"?") || back.Query().Get("state") != "st" || back.Query().Get("iss") != w.World.Issuer {
+		t.Fatalf("came back to %q: %s", v.Page.Left, v.Page.Text)
+	}
+	return back.Query()
+}
+
+// granted is the whole way of a person who gives the app something of a record of her own.
+type granted struct {
+	Link   string
+	RPT    string
+	Launch demo.Launch
+}
+
+var (
+	fluTicks = []string{"See your allergies", "Add to your vaccinations"}
+	fluAsk   = demo.Scopes
+)
+
+// give takes the streamlined way for who's own record.
+func (w *world) give(t *testing.T, login, scope string, ticks ...string) granted {
+	t.Helper()
+	who := w.who(t, login)
+	v, app := w.visitor(t, who.Name), w.app()
+	g := granted{Link: w.link(t, v, who, who.Patient)}
+	p := ask(t, app, g.Link, scope)
+	back := w.decide(t, v, who, p, "Share with", ticks...)
+	p, err := app.Redeem(t.Context(), demo.Process{AS: p.AS, Ticket: back.Get("ticket")})
+	check(t, err)
+	if g.RPT = p.RPT; g.RPT == "" {
+		t.Fatalf("no RPT: %+v", p)
+	}
+	g.Launch, err = app.Context(t.Context(), g.Link, g.RPT)
+	check(t, err)
+	return g
+}
+
+// submit lets asker send details for a link and returns the waiting process.
+func (w *world) submit(t *testing.T, asker demo.Credential, link, scope string) demo.Process {
+	t.Helper()
+	app := w.app()
+	p := ask(t, app, link, scope)
+	back := w.decide(t, w.visitor(t, asker.Name), asker, p, "Send these details")
+	p, err := app.Redeem(t.Context(), demo.Process{AS: p.AS, Ticket: back.Get("ticket")})
+	check(t, err)
+	if !p.Waiting {
+		t.Fatalf("not waiting: %+v", p)
+	}
+	return p
+}
+
+// dashboard signs the owner in at her own pages.
+func (w *world) dashboard(t *testing.T, owner demo.Credential, path string) *demo.Visitor {
+	t.Helper()
+	v, err := demo.NewVisitor(owner.Name, "", http.DefaultTransport)
+	check(t, err)
+	check(t, v.Open(t.Context(), w.World.Issuer+path))
+	for range 3 {
+		if !v.Has("Sign in") {
+			break
+		}
+		check(t, v.Forward(t.Context(), owner))
+	}
+	return v
+}
+
+// allow answers the first request waiting.
+func (w *world) allow(t *testing.T, owner demo.Credential, ticks ...string) {
+	t.Helper()
+	v := w.dashboard(t, owner, "/me/requests")
+	check(t, v.Follow(t.Context(), "/me/requests/"))
+	check(t, v.Press(t.Context(), "Allow what I ticked", map[string]string{"until": "day"}, ticks...))
+}
+
+// answer is one HTTP answer, read to its end.
+type answer struct {
+	Status int
+	Header http.Header
+	Body   []byte
+}
+
+// send is one request by hand.
+func send(t *testing.T, method, target string, header http.Header, body io.Reader) answer {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, target, body)
+	check(t, err)
+	for name, values := range header {
+		req.Header[name] = values
+	}
+	res, err := quiet.Do(req)
+	check(t, err)
+	defer func() { _ = res.Body.Close() }() // read to its end below
+	raw, err := io.ReadAll(io.LimitReader(res.Body, 32<<20))
+	check(t, err)
+	return answer{Status: res.StatusCode, Header: res.Header, Body: raw}
+}
+
+// get asks with a bearer token.
+func get(t *testing.T, target, token string) answer {
+	t.Helper()
+	return send(t, http.MethodGet, target, http.Header{"Authorization": {"Bearer " + token}, "Accept": {"application/fhir+json"}}, http.NoBody)
+}
+
+// post sends a form with HTTP Basic credentials; without an id it sends none.
+func post(t *testing.T, target string, id demo.AppIdentity, form url.Values) answer {
+	t.Helper()
+	h := http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}
+	if id.ClientID != "" {
+		r := &http.Request{Header: h}
+		r.SetBasicAuth(url.QueryEscape(id.ClientID), url.QueryEscape(id.ClientSecret))
+	}
+	return send(t, http.MethodPost, target, h, strings.NewReader(form.Encode()))
+}
+
+func containsQuery(uri string) bool { return strings.Contains(uri, "?") }
+
+func encode(form map[string][]string) string { return url.Values(form).Encode() }
