@@ -70,8 +70,9 @@ func (a *Access) wantsBody(h requestHead) bool {
 	switch a.Interaction {
 	case fhir.Create, fhir.Update, fhir.Patch, fhir.Batch:
 		return true
+	default:
+		return a.Interaction == fhir.SearchType && h.Method == http.MethodPost
 	}
-	return a.Interaction == fhir.SearchType && h.Method == http.MethodPost
 }
 
 // shape finishes an access whose path is understood, from its parameters.

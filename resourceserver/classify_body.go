@@ -21,8 +21,9 @@ func (c *Classifier) ClassifyBody(a *Access, h requestHead, body []byte) *Refusa
 		return c.patchBody(a, h, body)
 	case fhir.Batch:
 		return c.bundleBody(a, h, body)
+	default:
+		return unserved(http.StatusBadRequest, "invalid", "This request takes no body.")
 	}
-	return unserved(http.StatusBadRequest, "invalid", "This request takes no body.")
 }
 
 // searchForm puts the parameters of the URL and of the form into one ordered list and reads it anew (GW-12).
@@ -210,6 +211,7 @@ func (c *Classifier) bundleEntry(e wireEntry) (*Access, *Refusal) {
 		if len(body) == 0 {
 			return nil, unserved(http.StatusBadRequest, "required", "An entry that writes needs a resource.")
 		}
+	default:
 	}
 	if refusal := c.ClassifyBody(a, h, body); refusal != nil {
 		return nil, refusal

@@ -194,8 +194,9 @@ func (c *call) perform(ctx context.Context) (answer, error) {
 		return c.update(ctx)
 	case fhir.Delete:
 		return c.delete(ctx)
+	default:
+		return errNoRoute.answer(), nil
 	}
-	return errNoRoute.answer(), nil
 }
 
 // refuse turns a decision into an answer, with a ticket where the table asks for one, and notes it for the owner.

@@ -26,7 +26,7 @@ func (c *call) record(ctx context.Context) (audited, error) {
 }
 
 // note adds what was shown: one event per set and patient (audit.md AU-03).
-func (c *call) note(outcome string, shown []*Shown) {
+func (c *call) note(shown ...*Shown) {
 	for _, s := range shown {
 		if s == nil || s.By == nil {
 			continue
@@ -36,14 +36,14 @@ func (c *call) note(outcome string, shown []*Shown) {
 			patients = []string{s.By.Set.Patient}
 		}
 		for _, p := range patients {
-			c.noteOne(s.By.Set, p, outcome, s.Resource.Type(), 1)
+			c.noteOne(s.By.Set, p, s.Resource.Type(), 1)
 		}
 	}
 }
 
-func (c *call) noteOne(set Set, patient, outcome, resourceType string, count int) {
+func (c *call) noteOne(set Set, patient, resourceType string, count int) {
 	for i := range c.used {
-		if c.used[i].Set == set && c.used[i].Patient == patient && c.used[i].Outcome == outcome {
+		if c.used[i].Set == set && c.used[i].Patient == patient && c.used[i].Outcome == "success" {
 			c.used[i].Count += count
 			if resourceType != "" && !slices.Contains(c.used[i].Types, resourceType) {
 				c.used[i].Types = append(c.used[i].Types, resourceType)
@@ -51,7 +51,7 @@ func (c *call) noteOne(set Set, patient, outcome, resourceType string, count int
 			return
 		}
 	}
-	c.used = append(c.used, c.event(set, patient, outcome, "", resourceType, count))
+	c.used = append(c.used, c.event(set, patient, "success", "", resourceType, count))
 }
 
 func (c *call) event(set Set, patient, outcome, reason, resourceType string, count int) Event {
@@ -73,7 +73,7 @@ func (c *call) noteNothing(entries []*Entry) {
 	}
 	for _, e := range entries {
 		if e.Set.Level != LevelUser || len(entries) == 1 {
-			c.noteOne(e.Set, e.Set.Patient, "success", c.access.Type, 0)
+			c.noteOne(e.Set, e.Set.Patient, c.access.Type, 0)
 		}
 	}
 }

@@ -21,37 +21,37 @@ func (c *call) execute(ctx context.Context, op *writeOp) (answer, error) {
 	}
 	resp, err := c.do(ctx, r)
 	if err != nil {
-		c.noteFailed(op, "upstream")
+		c.noteFailed(op)
 		c.Logger.ErrorContext(ctx, "write failed", "request_id", c.requestID, "error", err)
 		return faultAnswer(ErrUpstream), nil
 	}
 	switch resp.Status {
 	case http.StatusOK, http.StatusCreated, http.StatusNoContent, http.StatusAccepted:
-		c.note("success", []*Shown{op.by})
+		c.note(op.by)
 		return c.written(ctx, op, resp)
 	case http.StatusPreconditionFailed, http.StatusConflict:
 		if op.method == http.MethodPost {
-			c.noteFailed(op, "upstream")
+			c.noteFailed(op)
 			return errRejected.answer(), nil
 		}
 		return answer{}, errRaced
 	case http.StatusNotFound, http.StatusGone: // deleted in between
 		return c.hidden(ctx), nil
 	case http.StatusBadRequest, http.StatusUnprocessableEntity:
-		c.noteFailed(op, "upstream")
+		c.noteFailed(op)
 		return errRejected.answer(), nil // its words may tell of hidden resources (GW-45)
 	}
-	c.noteFailed(op, "upstream")
+	c.noteFailed(op)
 	c.Logger.ErrorContext(ctx, "write failed", "request_id", c.requestID, "status", resp.Status)
 	return faultAnswer(ErrUpstream), nil
 }
 
-func (c *call) noteFailed(op *writeOp, reason string) {
+func (c *call) noteFailed(op *writeOp) {
 	patient := op.by.By.Set.Patient
 	if len(op.by.Patients) > 0 {
 		patient = op.by.Patients[0]
 	}
-	c.used = append(c.used, c.event(op.by.By.Set, patient, "failed", reason, op.by.Resource.Type(), 1))
+	c.used = append(c.used, c.event(op.by.By.Set, patient, "failed", "upstream", op.by.Resource.Type(), 1))
 }
 
 // written answers a successful change. A representation is judged like a read with the letter of the write (GW-48).

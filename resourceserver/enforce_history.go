@@ -26,6 +26,7 @@ func (c *call) history(ctx context.Context, f Filter) (answer, error) {
 		}
 	case fhir.HistoryType:
 		at.Path = a.Type + "/_history"
+	default:
 	}
 	pairs := []fhir.Pair{{Name: "_count", Value: strconv.Itoa(a.History.Count)}}
 	if a.History.Since != "" {
@@ -146,7 +147,7 @@ func versionOf(e wireEntry) (resourceType, id string, ok bool) {
 
 // finishHistory writes the Bundle. Of each entry only method, status, version and time are taken over (GW-45).
 func (c *call) finishHistory(ctx context.Context, page *rows) (answer, error) {
-	c.note("success", page.matches)
+	c.note(page.matches...)
 	if page.next != nil {
 		if err := c.keepPage(ctx, page); err != nil {
 			return answer{}, err

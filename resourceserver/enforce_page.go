@@ -89,6 +89,7 @@ func (c *call) continuePage(ctx context.Context) (answer, error) {
 			return answer{}, err
 		}
 		return c.finishHistory(ctx, page)
+	default:
 	}
 	page, err := c.pull(ctx, permit.Filter, kept.At, k.Search.Count)
 	if err != nil {

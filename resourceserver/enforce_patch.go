@@ -20,7 +20,7 @@ func (c *call) patched(stored *fhir.Resource) (*fhir.Resource, error) {
 	if err := json.Unmarshal(c.access.Patch, &ops); err != nil || ops == nil || len(ops) > maxPatchOps {
 		return nil, unserved(http.StatusBadRequest, "structure", "The body is not a JSON Patch of at most %d operations.", maxPatchOps)
 	}
-	var doc any = copyTree(stored.Map())
+	doc := copyTree(stored.Map())
 	var err error
 	for _, op := range ops {
 		if doc, err = op.apply(doc); err != nil {
@@ -59,8 +59,7 @@ func (o patchOp) apply(doc any) (any, error) {
 	}
 	switch o.Op {
 	case "remove":
-		doc, _, err := removeAt(doc, path)
-		return doc, err
+		return removeAt(doc, path)
 	case "move", "copy":
 		return o.transfer(doc, path)
 	case "add", "replace", "test":
@@ -82,7 +81,7 @@ func (o patchOp) apply(doc any) (any, error) {
 		if len(path) == 0 {
 			return value, nil
 		}
-		if doc, _, err = removeAt(doc, path); err != nil {
+		if doc, err = removeAt(doc, path); err != nil {
 			return nil, err
 		}
 	}
@@ -120,7 +119,7 @@ func (o patchOp) transfer(doc any, path []string) (any, error) {
 		if len(path) > len(from) && slices.Equal(path[:len(from)], from) {
 			return nil, errPatchFailed // a value cannot move into itself
 		}
-		if doc, _, err = removeAt(doc, from); err != nil {
+		if doc, err = removeAt(doc, from); err != nil {
 			return nil, err
 		}
 	}
@@ -221,11 +220,11 @@ func addAt(doc any, path []string, value any) (any, error) {
 	})
 }
 
-func removeAt(doc any, path []string) (changed, removed any, err error) {
-	if removed, err = valueAt(doc, path); err != nil || len(path) == 0 {
-		return nil, nil, errPatchFailed
+func removeAt(doc any, path []string) (any, error) {
+	if _, err := valueAt(doc, path); err != nil || len(path) == 0 {
+		return nil, errPatchFailed
 	}
-	changed, err = edit(doc, path, func(container any, last string) (any, error) {
+	return edit(doc, path, func(container any, last string) (any, error) {
 		switch x := container.(type) {
 		case map[string]any:
 			delete(x, last)
@@ -239,7 +238,6 @@ func removeAt(doc any, path []string) (changed, removed any, err error) {
 		}
 		return nil, errPatchFailed
 	})
-	return changed, removed, err
 }
 
 // equalJSON compares values; numbers as numbers (RFC 6902 §4.6).

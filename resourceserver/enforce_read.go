@@ -125,7 +125,7 @@ func (c *call) lastBody(ctx context.Context, resourceType, id string) (*fhir.Res
 
 // show is the answer with one resource. A client that has this version already gets 304, after judging (GW-44).
 func (c *call) show(s *Shown, etag string) answer {
-	c.note("success", []*Shown{s})
+	c.note(s)
 	a := answer{status: http.StatusOK, etag: etagOf(s.Resource, etag), lastModified: modifiedOf(s.Resource)}
 	if inm := c.access.IfNoneMatch; inm != "" && a.etag != "" && tagListed(inm, a.etag) {
 		a.status = http.StatusNotModified

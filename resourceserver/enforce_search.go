@@ -77,8 +77,8 @@ func (c *call) search(ctx context.Context, f Filter) (answer, error) {
 
 // finishPage records what is shown and writes the Bundle with a link to go on.
 func (c *call) finishPage(ctx context.Context, f Filter, page *rows, notes []string) (answer, error) {
-	c.note("success", page.matches)
-	c.note("success", page.includes)
+	c.note(page.matches...)
+	c.note(page.includes...)
 	c.noteNothing(f.entries)
 	if page.next != nil {
 		if err := c.keepPage(ctx, page); err != nil {
@@ -128,7 +128,7 @@ func (c *call) count(ctx context.Context, f Filter, first cursor) (answer, error
 			return answer{}, err
 		}
 		total += len(page.matches)
-		c.note("success", page.matches)
+		c.note(page.matches...)
 		at = page.next
 	}
 	c.noteNothing(f.entries)

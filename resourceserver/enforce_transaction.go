@@ -40,8 +40,9 @@ func writes(i fhir.Interaction) bool {
 	switch i {
 	case fhir.Create, fhir.Update, fhir.Patch, fhir.Delete:
 		return true
+	default:
+		return false
 	}
-	return false
 }
 
 // transaction is one transaction on its way.
@@ -64,7 +65,8 @@ func (tx *transaction) judge(ctx context.Context, i int, e BundleEntry, first bo
 	if !ok || permit.Spend {
 		return true, tx.refuseWhole(ctx, e.Access, d), nil
 	}
-	if first && !(e.Access.Interaction == fhir.Create && e.Access.Conditional) || !writes(e.Access.Interaction) {
+	findsExisting := e.Access.Interaction == fhir.Create && e.Access.Conditional
+	if first && !findsExisting || !writes(e.Access.Interaction) {
 		return false, answer{}, nil
 	}
 	if len(tx.known) > 0 && e.Access.Body != nil {
@@ -143,7 +145,7 @@ func (tx *transaction) run(ctx context.Context) (answer, error) {
 		}
 		for n, i := range at {
 			results[i] = tx.result(tx.ops[i], responses[n])
-			tx.note("success", []*Shown{tx.ops[i].by})
+			tx.note(tx.ops[i].by)
 		}
 	}
 	for i, e := range tx.access.Bundle.Entries {
@@ -188,7 +190,7 @@ func (tx *transaction) send(ctx context.Context, entries []wireEntry, at []int) 
 	resp, err := tx.do(ctx, UpstreamRequest{Method: http.MethodPost, Body: body, ContentType: "application/fhir+json", Prefer: "return=minimal"})
 	failed := func(a answer) ([]wireResponse, *answer, error) {
 		for _, i := range at {
-			tx.noteFailed(tx.ops[i], "upstream")
+			tx.noteFailed(tx.ops[i])
 		}
 		return nil, &a, nil
 	}

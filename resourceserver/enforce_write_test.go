@@ -56,7 +56,7 @@ func TestGW_06_Combinations(t *testing.T) {
 
 func TestWriteRules(t *testing.T) {
 	j := newJudged(t)
-	scopes := []string{"patient/Observation.cruds", "patient/Immunization.c", "patient/Patient.cu", "patient/Practitioner.cu", "patient/Group.u", "patient/Provenance.u", "patient/Encounter.r"}
+	scopes := []string{"patient/Observation.cruds", "patient/Immunization.c", "patient/Patient.cu", "patient/Practitioner.cu", "patient/Group.u", "patient/Provenance.u", "patient/Encounter.r", "patient/Appointment.c"}
 	token := j.oauth(scopes...)
 	for _, c := range []struct {
 		name, method, path, body string
@@ -79,11 +79,16 @@ func TestWriteRules(t *testing.T) {
 		{"GW-25 contained of another", "POST", "/Observation", observation("", "Patient/p1", "x", `,"contained":[{"resourceType":"Condition","id":"c","subject":{"reference":"Patient/p2"}}],"hasMember":[{"reference":"#c"}]`), 403, "forbidden"},
 		{"GW-25 subsetted", "POST", "/Observation", observation("", "Patient/p1", "x", `,"meta":{"tag":[{"code":"SUBSETTED"}]}`), 422, "invariant"},
 		{"GW-26 new patient", "POST", "/Patient", `{"resourceType":"Patient"}`, 403, "forbidden"},
+		{"GW-26 new patient that claims to be me", "POST", "/Patient", `{"resourceType":"Patient","id":"p1"}`, 403, "forbidden"},
+		{"GW-20 two subjects, one elsewhere", "POST", "/Appointment", `{"resourceType":"Appointment","status":"booked","participant":[{"actor":{"reference":"Patient/p1"},"status":"accepted"},{"actor":{"reference":"https://elsewhere.example/Patient/x"},"status":"accepted"}]}`, 403, "forbidden"},
+		{"GW-46 hidden encounter behind an escaped base", "POST", "/Observation", observation("", "Patient/p1", "x", `,"encounter":{"reference":"`+strings.ReplaceAll(upstreamBase, "/", `\/`)+`\/Encounter\/e2"}`), 422, "invariant"},
+		{"GW-46 hidden encounter in an update", "PUT", "/Observation/lab1", observation("lab1", "Patient/p1", "x", `,"encounter":{"reference":"Encounter/e2"}`), 422, "invariant"},
+		{"GW-46 a reference that was there", "PUT", "/Observation/lab1", observation("lab1", "Patient/p1", "x", `,"encounter":{"reference":"Encounter/e1"}`), 200, ""},
 		{"own patient", "PUT", "/Patient/p1", `{"resourceType":"Patient","id":"p1"}`, 200, ""},
 		{"other patient", "PUT", "/Patient/p2", `{"resourceType":"Patient","id":"p2"}`, 404, "not-found"},
 		{"(d) shared type", "POST", "/Practitioner", `{"resourceType":"Practitioner"}`, 403, "forbidden"},
-		{"groups", "PUT", "/Group/g1", `{"resourceType":"Group","id":"g1"}`, 403, "forbidden"},
-		{"LB-14 provenance", "PUT", "/Provenance/pr12", `{"resourceType":"Provenance","id":"pr12"}`, 403, "forbidden"},
+		{"groups", "PUT", "/Group/g1", `{"resourceType":"Group","id":"g1","type":"person","actual":true,"member":[{"entity":{"reference":"Patient/p1"}}]}`, 403, "forbidden"},
+		{"LB-14 provenance", "PUT", "/Provenance/pr12", `{"resourceType":"Provenance","id":"pr12","target":[{"reference":"Observation/lab1"}],"recorded":"2024-03-01T00:00:00Z","agent":[{"who":{"reference":"Patient/p1"}}]}`, 403, "forbidden"},
 		{"no scope", "POST", "/Condition", `{"resourceType":"Condition"}`, 403, "forbidden"},
 		{"GW-30 update-as-create", "PUT", "/Observation/new", observation("new", "Patient/p1", "x"), 404, "not-found"},
 		{"GW-29 overwrite hidden", "PUT", "/Observation/lab2", observation("lab2", "Patient/p1", "x"), 404, "not-found"},

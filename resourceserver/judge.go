@@ -22,7 +22,7 @@ func Judge(ctx context.Context, r *Rights, a *Access, f Facts) (Decision, error)
 	for i, n := range a.Needs {
 		entries := r.forNeed(n, now)
 		if entries = writable(a, n, entries); len(entries) == 0 {
-			return r.lacks(a, n), nil
+			return r.lacks(a), nil
 		}
 		if i == 0 {
 			first = entries
@@ -70,12 +70,13 @@ func canWrite(level Level, resourceType string, interaction fhir.Interaction) bo
 		return resourceType == "Device"
 	case fhir.ClassDirectory, fhir.ClassDefinitional:
 		return level == LevelUser
+	default:
+		return false
 	}
-	return false
 }
 
 // lacks is R2: another grant could cure it.
-func (r *Rights) lacks(a *Access, n Need) Decision {
+func (r *Rights) lacks(a *Access) Decision {
 	named := a.namedPatient()
 	for _, e := range r.entries {
 		if named == "" || e.Set.Patient == named || e.Set.Level == LevelUser {

@@ -112,8 +112,9 @@ func (c *reach) reads(ctx context.Context, r *fhir.Resource) (bool, []string, er
 		}
 		ok, err := c.all(ctx, patients, r)
 		return ok, patients, err
+	default:
+		return false, nil, nil
 	}
-	return false, nil, nil
 }
 
 // writes reports whether a body, old or new, lies in the entry's context for writing: every patient it names, in whatever
@@ -133,8 +134,9 @@ func (c *reach) writes(ctx context.Context, r *fhir.Resource) (bool, []string, e
 		return ok && only, patients, err
 	case fhir.ClassDirectory, fhir.ClassDefinitional:
 		return c.entry.Set.Level == LevelUser, nil, nil
+	default:
+		return false, nil, nil
 	}
-	return false, nil, nil
 }
 
 // readsByRule are the types whose owner is found by a rule of their own (GW-22, GW-24, class C4).

@@ -60,6 +60,7 @@ func eachLetter(l scopes.Letters) []scopes.Letters {
 		return readOnly
 	case scopes.Search:
 		return searchOnly
+	default:
 	}
 	var list []scopes.Letters
 	for _, one := range []scopes.Letters{scopes.Create, scopes.Read, scopes.Update, scopes.Delete, scopes.Search} {

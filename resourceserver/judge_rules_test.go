@@ -86,6 +86,9 @@ func TestRedaction(t *testing.T) {
 	if strings.Contains(r.body, "Inside") || !strings.Contains(r.body, "SUBSETTED") || !strings.Contains(r.body, `"display":"somebody"`) || strings.Contains(r.body, `#c`) {
 		t.Errorf("GW-25: %s", r.body)
 	}
+	if r := j.get("/Observation?_id=cont1", j.rpt("patient/Observation.rs")); len(r.ids()) != 1 || strings.Contains(r.body, "Inside") {
+		t.Errorf("GW-25 in a search: %s", r.body)
+	}
 	r = j.get("/Observation/cont1", j.rpt("patient/Observation.rs", "patient/Practitioner.r"))
 	if !strings.Contains(r.body, "Inside") || strings.Contains(r.body, "SUBSETTED") {
 		t.Errorf("GW-25 positive: %s", r.body)

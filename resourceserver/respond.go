@@ -147,6 +147,7 @@ func refusal(in refusalInput) answer {
 		return outcome(http.StatusNotFound, "not-found", textHidden)
 	case RowContext:
 		return outcome(http.StatusForbidden, "forbidden", textContext)
+	default:
 	}
 	a := outcome(http.StatusForbidden, "forbidden", textScope)
 	a.authenticate = []string{bearerChallenge(in.Realm, "insufficient_scope", in.Asked, in.Metadata)}

@@ -2,6 +2,7 @@ package umaas_test
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
@@ -299,7 +300,7 @@ func TestSEC_09_TicketsTellNothing(t *testing.T) {
 		seen[ticket] = true
 		for _, part := range strings.Split(ticket, ".") {
 			raw, err := base64.RawURLEncoding.DecodeString(part)
-			if err != nil || strings.Contains(string(raw), string(r)) || strings.ContainsAny(string(raw[:1]), "{[") && strings.HasSuffix(string(raw), "}") {
+			if err != nil || strings.Contains(string(raw), string(r)) || raw[0] == '{' && json.Valid(raw) {
 				t.Fatalf("part %q", part)
 			}
 		}

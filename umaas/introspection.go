@@ -95,15 +95,17 @@ func (s *Service) describeToken(t Token, g Grant, l liveness, now time.Time) uma
 		Aud: g.Audience, Exp: expires.Unix(), Iat: t.Created.Unix(), Nbf: t.Created.Unix(), JTI: s.handles.ID(t.Key),
 		Kind: string(g.Kind), Owner: string(g.Owner),
 	}
+	if out.Exp <= now.Unix() {
+		return uma.Introspection{} // ends are told in whole seconds, so they count in whole seconds: never active with an exp gone by
+	}
 	if len(out.Aud) == 0 {
 		out.Aud = l.rs.Audience
 	}
-	now = now.Truncate(time.Second)
 	patients := map[string]bool{}
 	var rights []Right
 	for i, p := range l.effective {
 		end := earlier(p.Expires, expires)
-		if !end.After(now) {
+		if end.Unix() <= now.Unix() {
 			continue
 		}
 		scopes := p.Scopes

@@ -101,7 +101,7 @@ func cpuOf(b *testing.B, address, token string, n int) time.Duration {
 				}
 				resp, err := http.ReadResponse(r, nil)
 				if err != nil || resp.StatusCode != 200 {
-					fail <- fmt.Errorf("%v %v", resp, err)
+					fail <- fmt.Errorf("%v: %w", resp, err)
 					return
 				}
 				if _, err := r.Discard(int(resp.ContentLength)); err != nil {

@@ -146,6 +146,7 @@ func (c *capability) intersect(theirs statement) statement {
 			switch fhir.Interaction(i.Code) {
 			case fhir.Batch, fhir.Transaction, fhir.HistorySystem:
 				out.Interaction = append(out.Interaction, i)
+			default:
 			}
 		}
 		for _, res := range r.Resource {

@@ -36,7 +36,7 @@ func fhirServer(t testing.TB, disturb func(http.Handler) http.Handler) (*httptes
 	if err != nil {
 		t.Fatal(err)
 	}
-	var h http.Handler = http.StripPrefix("/r4", s.Handler())
+	h := http.StripPrefix("/r4", s.Handler())
 	if disturb != nil {
 		h = disturb(h)
 	}

@@ -13,6 +13,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/lestrrat-go/jwx/v2/jwa"
 )
 
 // Algorithm is a signature algorithm of RFC 7518 §3.1 this server signs with.
@@ -57,6 +59,7 @@ type Ring struct {
 	life    context.Context
 	loading sync.Mutex
 	state   atomic.Pointer[state]
+	proved  remembered
 }
 
 // state is one immutable reading of the storage.
@@ -103,7 +106,11 @@ func (r *Ring) Sign(alg Algorithm, typ string, payload []byte) (string, error) {
 	if k == nil {
 		return "", fmt.Errorf("no active %s key", alg)
 	}
-	return k.sign(r.o.Random, typ, payload)
+	signed, err := k.sign(r.o.Random, typ, payload)
+	if err == nil {
+		r.proved.put(signed, header{alg: jwa.SignatureAlgorithm(alg), typ: typ, kid: k.ID})
+	}
+	return signed, err
 }
 
 func (s *state) active(alg Algorithm) *key {

@@ -24,6 +24,13 @@ type Verified struct {
 // Verify checks a value this ring signed, with exactly the algorithm and typ given: what the value says about itself
 // chooses nothing (RFC 8725 §3.1, §3.11).
 func (r *Ring) Verify(raw string, alg Algorithm, typ string) (Verified, error) {
+	if h, ok := r.proved.get(raw); ok && h.alg == jwa.SignatureAlgorithm(alg) && h.typ == typ {
+		r.refresh()
+		if k := r.state.Load().byID(h.kid); k != nil && k.Alg == alg {
+			p, err := payload(raw)
+			return Verified{Payload: p, Type: h.typ, KeyID: h.kid}, err
+		}
+	}
 	h, err := readHeader(raw)
 	if err != nil {
 		return Verified{}, err
@@ -43,11 +50,12 @@ func (r *Ring) Verify(raw string, alg Algorithm, typ string) (Verified, error) {
 	if k == nil || k.Alg != alg {
 		return Verified{}, fmt.Errorf("%w: unknown key", ErrUntrusted)
 	}
-	payload, err := jws.Verify([]byte(raw), jws.WithKey(jwa.SignatureAlgorithm(alg), k.public))
+	verified, err := jws.Verify([]byte(raw), jws.WithKey(jwa.SignatureAlgorithm(alg), k.public))
 	if err != nil {
 		return Verified{}, fmt.Errorf("%w: %w", ErrUntrusted, err)
 	}
-	return Verified{Payload: payload, Type: h.typ, KeyID: h.kid}, nil
+	r.proved.put(raw, h)
+	return Verified{Payload: verified, Type: h.typ, KeyID: h.kid}, nil
 }
 
 func (s *state) byID(id string) *key {

@@ -12,7 +12,7 @@ func (t tx) Account(id umaas.AccountID) (umaas.Account, error) {
 	if named("account", string(id)) != nil {
 		return umaas.Account{}, umaas.ErrNotFound // such an id could spell another kind of key
 	}
-	return read(t, accountKey(id, kindAccount), accountFields)
+	return readAgain(t, accountKey(id, kindAccount), accountFields)
 }
 
 func (t tx) AccountByLogin(login string) (umaas.Account, error) {

@@ -3,7 +3,7 @@ package store
 import "github.com/umaas/umaas/umaas"
 
 func (t tx) Client(id umaas.ClientID) (umaas.Client, error) {
-	return read(t, plainKey(regionClient, string(id)), clientFields)
+	return readAgain(t, plainKey(regionClient, string(id)), clientFields)
 }
 
 func (t tx) Clients(after umaas.ClientID, limit int) ([]umaas.Client, error) {

@@ -18,7 +18,7 @@ func policyKey(owner umaas.AccountID, id umaas.PolicyID) []byte {
 }
 
 func (t tx) Policy(owner umaas.AccountID, id umaas.PolicyID) (umaas.Policy, error) {
-	return read(t, policyKey(owner, id), policyFields)
+	return readAgain(t, policyKey(owner, id), policyFields)
 }
 
 func (t tx) Policies(owner umaas.AccountID, after umaas.PolicyID, limit int) ([]umaas.Policy, error) {

@@ -22,10 +22,11 @@ type Options struct {
 
 // Store implements umaas.Store. It keeps nothing in memory but copies of what can never change.
 type Store struct {
-	engine kv.Engine
-	now    func() time.Time
-	random io.Reader
-	scopes *scopeCache
+	engine  kv.Engine
+	now     func() time.Time
+	random  io.Reader
+	scopes  *scopeCache
+	decoded *decodedCache
 }
 
 var _ umaas.Store = (*Store)(nil)
@@ -42,7 +43,7 @@ func New(ctx context.Context, engine kv.Engine, o Options) (*Store, error) {
 	if err := prepare(ctx, engine); err != nil {
 		return nil, err
 	}
-	return &Store{engine: engine, now: o.Now, random: o.Random, scopes: newScopeCache()}, nil
+	return &Store{engine: engine, now: o.Now, random: o.Random, scopes: newScopeCache(), decoded: newDecodedCache()}, nil
 }
 
 // View implements umaas.Store.

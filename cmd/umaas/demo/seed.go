@@ -199,7 +199,7 @@ func (s seeding) relations(ctx context.Context) error {
 // protection token for her, and her record becomes hers.
 func (s seeding) claims(ctx context.Context) error {
 	s.o.Progress("signing people in for the first time")
-	if err := s.RS.Registrar.ReconcileCustodian(ctx); err != nil {
+	if err := s.custodian(ctx); err != nil {
 		return err
 	}
 	var wg sync.WaitGroup
@@ -222,6 +222,18 @@ func (s seeding) claims(ctx context.Context) error {
 		return err
 	}
 	return s.settled(ctx)
+}
+
+// custodian waits until the records that nobody has claimed are registered; the server may be at it already.
+func (s seeding) custodian(ctx context.Context) error {
+	for range 200 {
+		err := s.RS.Registrar.ReconcileCustodian(ctx)
+		if !errors.Is(err, rs.ErrBusy) {
+			return err
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	return errors.New("the custodian's records are still not registered")
 }
 
 func (s seeding) claim(ctx context.Context, c Credential) error {

@@ -22,11 +22,12 @@ import (
 
 // Options of a demo.
 type Options struct {
-	Data      string // folder; one that holds a demo already goes on where it stopped
-	Load      string // folder of FHIR bundles; empty: the demo's own people
-	Port      int    // of the authorization server; the next two are the resource server and the app. 0: any free ones
-	RPTFormat string // "", "opaque" or "jwt"
-	Sync      bool   // sync every write, as a real server does
+	Data      string        // folder; one that holds a demo already goes on where it stopped
+	Load      string        // folder of FHIR bundles; empty: the demo's own people
+	Port      int           // of the authorization server; the next two are the resource server and the app. 0: any free ones
+	RPTFormat string        // "", "opaque" or "jwt"
+	RPTLife   time.Duration // zero: the server's default
+	Sync      bool          // sync every write, as a real server does
 	Logger    *slog.Logger
 	Progress  func(string) // told what is being done; nil: nobody
 }
@@ -158,7 +159,7 @@ func (d *Demo) open(ctx context.Context, o Options, _ doors) error {
 		return fmt.Errorf("FHIR store: %w", err)
 	}
 	d.AS, err = server.NewAS(ctx, server.ASConfig{
-		Issuer: d.World.Issuer, Name: Organizations[0].Name, Data: o.Data, NoSync: !o.Sync, Cost: signin.DemoCost(), Now: time.Now, Logger: o.Logger,
+		Issuer: d.World.Issuer, Name: Organizations[0].Name, Data: o.Data, NoSync: !o.Sync, RPTLife: o.RPTLife, Cost: signin.DemoCost(), Now: time.Now, Logger: o.Logger,
 	})
 	return err
 }
@@ -213,6 +214,7 @@ func (d *Demo) Wait(ctx context.Context) error {
 func (d *Demo) Close() error {
 	var errs []error
 	if d.cancel != nil {
+		http.DefaultClient.CloseIdleConnections() // the visitors' own; a server waits a while for connections that said nothing yet
 		d.cancel()
 		errs = append(errs, <-d.serving)
 	}

@@ -169,9 +169,16 @@ func (c RSConfig) patients(upstream rs.Upstream) rs.PatientDirectory {
 	return newUpstreamPatients(upstream, c.Now)
 }
 
-// work runs what happens in the background: reconciliation of sets, delivery of access events.
+// work runs what happens in the background: reconciliation of sets, delivery of access events, sweeping.
 func (r *RS) work(ctx context.Context, log *slog.Logger) {
-	for name, run := range map[string]func(context.Context, time.Duration) error{"registration": r.Registrar.Run, "access events": r.Spool.Run} {
+	r.running.Go(func() {
+		if err := r.Registrar.ReconcileAll(ctx); err != nil && ctx.Err() == nil {
+			log.ErrorContext(ctx, "reconciliation at start", "err", err) // each owner's own job is tried again
+		}
+	})
+	for name, run := range map[string]func(context.Context, time.Duration) error{
+		"registration": r.Registrar.Run, "access events": r.Spool.Run, "sweeping": r.sweep,
+	} {
 		r.running.Go(func() {
 			if err := run(ctx, time.Second); err != nil && ctx.Err() == nil {
 				log.ErrorContext(ctx, "background work ended", "work", name, "err", err)
@@ -179,6 +186,24 @@ func (r *RS) work(ctx context.Context, log *slog.Logger) {
 		})
 	}
 }
+
+// sweep frees the room of expired handles and context URLs.
+func (r *RS) sweep(ctx context.Context, _ time.Duration) error {
+	tick := time.NewTicker(time.Minute)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+			if _, err := r.State.Sweep(ctx, rs.HandleKinds(), sweepAtOnce); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+const sweepAtOnce = 500
 
 // Close stops the background work and gives the state back.
 func (r *RS) Close() error {
