@@ -267,3 +267,22 @@ func renamed(r *fhir.Resource, names map[string]string) (*fhir.Resource, error) 
 	}
 	return resourceOf(tree)
 }
+
+// copyTree copies decoded JSON, so that the parsed resource stays as it is.
+func copyTree(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for name, member := range v {
+			out[name] = copyTree(member)
+		}
+		return out
+	case []any:
+		out := make([]any, len(v))
+		for i, member := range v {
+			out[i] = copyTree(member)
+		}
+		return out
+	}
+	return v
+}

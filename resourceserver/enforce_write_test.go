@@ -148,8 +148,8 @@ func TestGW_31_Patch(t *testing.T) {
 	}
 	for _, bad := range []string{
 		`[{"op":"test","path":"/status","value":"amended"}]`, `[{"op":"remove","path":"/nothing"}]`, `[{"op":"replace","path":"/id","value":"z"}]`,
-		`[{"op":"replace","path":"/resourceType","value":"Condition"}]`, `[{"op":"spin","path":"/status"}]`, `[{"op":"add","path":"/note/9","value":1}]`,
-		`[{"op":"move","from":"/note","path":"/note/0"}]`, `[{"op":"replace","path":"","value":1}]`, `[{"op":"remove","path":""}]`, `[{"op":"add","path":"/x"}]`,
+		`[{"op":"replace","path":"/resourceType","value":"Condition"}]`, `[{"op":"add","path":"/note/9","value":1}]`,
+		`[{"op":"move","from":"/note","path":"/note/0"}]`, `[{"op":"replace","path":"","value":1}]`, `[{"op":"remove","path":""}]`,
 	} {
 		r := patch(bad)
 		j.want(r, 422, "processing")
@@ -157,7 +157,18 @@ func TestGW_31_Patch(t *testing.T) {
 			t.Errorf("%s tells more than that it failed: %s", bad, r.body)
 		}
 	}
-	j.want(patch(`{}`), 400, "structure")
+	before := len(j.as.Events())
+	j.want(patch(`[{"op":"test","path":"/status","value":"amended"}]`), 422, "processing")
+	if events := j.as.Events()[before:]; len(events) != 1 || events[0].Outcome != "refused" || events[0].Interaction != "patch" {
+		t.Errorf("a failing test asks about the content and is told to the owner: %+v", events)
+	}
+	// Malformed whatever is stored: an operation that never applies does not tell whether the test before it held.
+	for _, bad := range []string{`{}`, `[{"op":"spin","path":"/status"}]`, `[{"op":"add","path":"/x"}]`,
+		`[{"op":"test","path":"/status","value":"final"},{"op":"spin","path":"/"}]`, `[{"op":"test","path":"/status","value":"no"},{"op":"spin","path":"/"}]`} {
+		j.want(patch(bad), 400, "structure")
+	}
+	bomb := "[" + strings.TrimSuffix(strings.Repeat(`{"op":"copy","from":"","path":"/x"},`, 100), ",") + "]"
+	j.want(patch(bomb), 422, "processing")
 	for _, subject := range []string{"Patient/p2", upstreamBase + "/Patient/p2", publicBase + "/Patient/p2"} {
 		j.want(patch(`[{"op":"replace","path":"/subject/reference","value":"`+subject+`"}]`), 403, "forbidden")
 	}
@@ -358,6 +369,7 @@ func TestCount(t *testing.T) {
 	j := newJudged(t)
 	e := j.h.(*rs.Enforcer)
 	set := rs.Set{Issuer: j.as.Issuer, ResourceID: "r", Level: rs.LevelRecord, User: "user-p1", Patient: "p1"}
+	j.as.Relate("user-p1", "p1", "patient/*.cruds")
 	got, err := e.Count(t.Context(), set, []uma.Permission{
 		{ResourceID: "r", Scopes: []string{"patient/Observation.r", "patient/Observation.s"}, Constraints: []uma.Constraint{{Type: "query", Value: "category=laboratory"}, {Type: "client", Value: "x"}}},
 		{ResourceID: "r", Scopes: []string{"patient/AllergyIntolerance.r", "patient/Condition.c"}},

@@ -28,6 +28,10 @@ type Set struct {
 	Patient    string // logical id, for levels record and patient
 }
 
+// custodial reports whether the set is a record that no person holds yet: the organization that keeps the record speaks for it,
+// and no relation of a person bounds it (decisions 2).
+func (s Set) custodial() bool { return s.Level == LevelRecord && s.User == "" }
+
 // TokenKind selects the envelope of a refusal: 401 with a ticket for RPTs, 403 for tokens of the OAuth door (decisions 5).
 type TokenKind string
 

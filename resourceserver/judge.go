@@ -129,15 +129,16 @@ func anyOnce(entries []*Entry) bool {
 // reaches reports whether an entry is about a patient at all.
 func (e *Entry) reaches(ctx context.Context, patient string, f Facts) (bool, error) {
 	switch e.Set.Level {
-	case LevelRecord:
-		return e.Set.Patient == patient, nil
-	case LevelPatient:
+	case LevelRecord, LevelPatient:
 		if e.Set.Patient != patient {
 			return false, nil
 		}
 	case LevelUser:
 	default:
 		return false, nil
+	}
+	if e.Set.custodial() {
+		return true, nil
 	}
 	held, err := f.MaySee(ctx, e.Set.User, patient)
 	return len(held) > 0, err

@@ -20,14 +20,15 @@ type reach struct {
 // maxDepth bounds containers in containers.
 const maxContainerDepth = 2
 
-// may reports whether the entry reaches a patient's data of the resource's type with the letter.
+// may reports whether the entry reaches a patient's data of the resource's type with the letter. Whoever owns the set, its patient
+// or a representative among them, shares no more than she holds now; the custodian alone needs no relation (GW-50).
 func (c *reach) may(ctx context.Context, patient string, r *fhir.Resource) (bool, error) {
 	set := c.entry.Set
-	if set.Level == LevelRecord {
-		return set.Patient == patient, nil
-	}
-	if set.Level == LevelPatient && set.Patient != patient {
+	if set.Level != LevelUser && set.Patient != patient {
 		return false, nil
+	}
+	if set.custodial() {
+		return true, nil
 	}
 	held, err := c.facts.MaySee(ctx, set.User, patient)
 	if err != nil {
@@ -72,8 +73,24 @@ func (c *reach) some(ctx context.Context, patients []string, r *fhir.Resource) (
 	return false, nil
 }
 
-// reads reports whether a stored version lies in the entry's context, with the patients whose record it is.
+// reads reports whether a stored version lies in the entry's context for the letter, with the patients whose record it is. To be
+// changed or deleted it must be theirs alone: what others take part in, or nobody owns, is readable at most (GW-06, GW-20).
 func (c *reach) reads(ctx context.Context, r *fhir.Resource) (bool, []string, error) {
+	ok, patients, err := c.sees(ctx, r)
+	if !ok || err != nil || c.letter&(scopes.Update|scopes.Delete) == 0 {
+		return ok, patients, err
+	}
+	if fhir.ClassOf(r.Type()) != fhir.ClassMember {
+		return c.writes(ctx, r)
+	}
+	m := fhir.PatientMembership(r)
+	if ok, err = c.all(ctx, m.Members(), r); m.Foreign {
+		ok = false
+	}
+	return ok, patients, err
+}
+
+func (c *reach) sees(ctx context.Context, r *fhir.Resource) (bool, []string, error) {
 	switch r.Type() {
 	case "AuditEvent", "Subscription", "Task": // GW-23, GW-42; a Task has no patient in R4's table
 		return false, nil, nil

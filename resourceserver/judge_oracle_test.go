@@ -147,7 +147,7 @@ func TestIM_03_Oracle(t *testing.T) {
 			}
 			constraints = []uma.Constraint{{Type: "query", Value: "category=laboratory"}}
 		}
-		set := rs.Set{Issuer: j.as.Issuer, ResourceID: "x", Level: rs.LevelRecord, User: user, Patient: "p1"}
+		set := rs.Set{Issuer: j.as.Issuer, ResourceID: "x", Level: rs.LevelRecord, User: "user-p1", Patient: "p1"}
 		if g.level == "user" {
 			set = rs.Set{Issuer: j.as.Issuer, ResourceID: "x", Level: rs.LevelUser, User: user}
 		}

@@ -65,9 +65,7 @@ func (c *apiCall) reaches(ctx context.Context, set Set) (bool, error) {
 		return set.Level == LevelUser && set.User != "" && set.Patient == "", nil
 	}
 	switch set.Level {
-	case LevelRecord:
-		return set.Patient == c.req.Patient, nil
-	case LevelPatient:
+	case LevelRecord, LevelPatient:
 		if set.Patient != c.req.Patient {
 			return false, nil
 		}
@@ -79,7 +77,7 @@ func (c *apiCall) reaches(ctx context.Context, set Set) (bool, error) {
 		return false, nil
 	}
 	if set.User == "" {
-		return false, nil
+		return set.custodial(), nil
 	}
 	held, ok, err := c.cfg.Relations.MaySee(ctx, set.User, c.req.Patient)
 	if err != nil || !ok {

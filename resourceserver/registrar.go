@@ -119,7 +119,11 @@ func (r *Registrar) Reconcile(ctx context.Context, user string) error {
 	if err != nil {
 		return fmt.Errorf("read user: %w", err)
 	}
-	return r.work(ctx, Owner{Issuer: u.Issuer, User: u.Key}, false)
+	o := Owner{Issuer: u.Issuer, User: u.Key}
+	if err := r.work(ctx, o, false); err != nil {
+		return err
+	}
+	return r.watchEnds(ctx, o)
 }
 
 // ReconcileCustodian registers record(p) under the custodian for every patient nobody has claimed, and the decoy.

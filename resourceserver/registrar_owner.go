@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/umaas/umaas/umaas/uma"
 )
@@ -103,15 +104,20 @@ func (r *Registrar) reconcileUser(ctx context.Context, o Owner) error {
 	}
 	wanted := map[string]Level{}
 	for i, s := range seen {
-		if i >= r.cfg.EagerMax {
-			wanted[s.Patient] = "" // stays if it is there, follows at first selection otherwise (flows.md A1)
-			continue
+		if i >= r.cfg.EagerMax { // follows at first selection (flows.md A1), and is kept right from then on
+			if _, err := r.registered(ctx, o, s.Patient); errors.Is(err, ErrNotKept) {
+				continue
+			} else if err != nil {
+				return fmt.Errorf("read registration: %w", err)
+			}
 		}
 		level, err := r.ensureFor(ctx, o, s)
 		if err != nil {
 			return err
 		}
-		wanted[s.Patient] = level
+		if level != "" {
+			wanted[s.Patient] = level
+		}
 	}
 	return r.endUnwanted(ctx, o, wanted)
 }
@@ -138,6 +144,32 @@ func (r *Registrar) ensureFor(ctx context.Context, o Owner, s Seen) (Level, erro
 		return level, r.tellMoved(ctx, o, s.Patient)
 	}
 	return level, nil
+}
+
+// watchEnds has the owner reconciled again when the first of her relations ends: the judge refuses from that moment on, but the sets
+// are still to be taken back, and a record held in a patient's place returns to the custodian. It is called after the owner's
+// own job is done, which would otherwise bring this one forward.
+func (r *Registrar) watchEnds(ctx context.Context, o Owner) error {
+	if o.Custodian() {
+		return nil
+	}
+	seen, err := r.cfg.Relations.Seen(ctx, o.User)
+	if err != nil {
+		return err
+	}
+	var first time.Time
+	for _, s := range seen {
+		if !s.Until.IsZero() && (first.IsZero() || s.Until.Before(first)) {
+			first = s.Until
+		}
+	}
+	if first.IsZero() {
+		return nil
+	}
+	if err := r.cfg.State.PutJob(ctx, Job{Owner: o, Due: first}); err != nil {
+		return fmt.Errorf("queue reconciliation: %w", err)
+	}
+	return nil
 }
 
 // place decides whether o holds record(p) or access(o,p), and what the latter rests on. access(p,p) is record(p).
@@ -208,7 +240,7 @@ func (r *Registrar) endUnwanted(ctx context.Context, o Owner, wanted map[string]
 			if reg.Level == LevelUser {
 				continue
 			}
-			if level, ok := wanted[reg.Patient]; ok && (level == reg.Level || level == "" && reg.Level == LevelPatient && len(wanted) > r.cfg.EagerMax) {
+			if wanted[reg.Patient] == reg.Level {
 				continue
 			}
 			if err := r.cfg.State.EndRegistration(ctx, reg); err != nil {

@@ -37,7 +37,9 @@ func (r *Registrar) RunDue(ctx context.Context) (done int, err error) {
 		switch {
 		case err == nil:
 			done++
-			err = r.cfg.State.JobDone(ctx, j)
+			if err = r.cfg.State.JobDone(ctx, j); err == nil {
+				err = r.watchEnds(ctx, j.Owner)
+			}
 		case errors.Is(err, ErrNoPAT):
 			// Nothing can be done until the owner signs in again, and that queues a new job.
 			err = r.cfg.State.JobDone(ctx, j)

@@ -16,6 +16,7 @@ import (
 type AdministeredRelations struct {
 	state relationState
 	now   func() time.Time
+	own   scopes.Set
 	// changed is told which owner's resource sets a change concerns.
 	changed func(ctx context.Context, users []string) error
 }
@@ -27,7 +28,7 @@ type relationState interface {
 
 // NewAdministeredRelations returns relations over state. changed may be nil.
 func NewAdministeredRelations(state relationState, now func() time.Time, changed func(ctx context.Context, users []string) error) *AdministeredRelations {
-	return &AdministeredRelations{state: state, now: now, changed: changed}
+	return &AdministeredRelations{state: state, now: now, own: ownRecord(), changed: changed}
 }
 
 var _ Relations = (*AdministeredRelations)(nil)
@@ -45,7 +46,7 @@ func (a *AdministeredRelations) MaySee(ctx context.Context, user, patient string
 		return nil, false, fmt.Errorf("read user: %w", err)
 	}
 	if u.Patient() == patient {
-		return ownRecord(), true, nil
+		return a.own, true, nil
 	}
 	var held scopes.Set
 	for _, subject := range subjects(u) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/umaas/umaas/umaas/uma"
@@ -47,7 +48,9 @@ func (s *Service) Inbox(ctx context.Context, owner AccountID, before Key) ([]Req
 			if err != nil {
 				return err
 			}
-			out = append(out, v)
+			if !slices.ContainsFunc(v.Records, func(rv RecordView) bool { return isDecoy(rv.Resource.Description) }) {
+				out = append(out, v)
+			}
 		}
 		return nil
 	})
@@ -214,7 +217,8 @@ func (s *Service) Preview(ctx context.Context, owner AccountID, key Key, items [
 	return total, nil
 }
 
-// Asked lists what a party asked for, newest first, without a word on whose records they are.
+// Asked lists what a party asked for, newest first, without a word on whose records they are: not even the owner's id, by
+// which hidden records could be told from others (decisions 6).
 func (s *Service) Asked(ctx context.Context, party AccountID) ([]RequestView, error) {
 	var out []RequestView
 	if party == "" {
@@ -234,6 +238,7 @@ func (s *Service) Asked(ctx context.Context, party AccountID) ([]RequestView, er
 			for i := range v.Records {
 				v.Records[i] = RecordView{Items: v.Records[i].Items}
 			}
+			v.Owner, v.Process = "", Key{}
 			v.Permissions, v.Digest, v.Policy, v.RS = nil, "", "", ""
 			v.Silent, v.Repeats = time.Time{}, 0
 			out = append(out, v)
@@ -243,16 +248,14 @@ func (s *Service) Asked(ctx context.Context, party AccountID) ([]RequestView, er
 	return out, err
 }
 
-// WithdrawRequest takes a waiting request back. A request of somebody else is ErrNotFound; an answered one stays as it is.
-func (s *Service) WithdrawRequest(ctx context.Context, party, owner AccountID, key Key) error {
+// WithdrawRequest takes a waiting request of Asked back. A request of somebody else is ErrNotFound; an answered one stays as
+// it is.
+func (s *Service) WithdrawRequest(ctx context.Context, party AccountID, key Key) error {
 	now := s.Now()
 	return s.Store.Update(ctx, func(tx Tx) error {
-		req, err := tx.Request(owner, key)
+		req, err := askedBy(tx, party, key)
 		if err != nil {
 			return err
-		}
-		if party == "" || req.Party.Account != party {
-			return ErrNotFound
 		}
 		if req.State != RequestWaiting {
 			return nil
@@ -262,7 +265,23 @@ func (s *Service) WithdrawRequest(ctx context.Context, party, owner AccountID, k
 			return fmt.Errorf("withdraw request: %w", err)
 		}
 		return s.tell(tx, now, AuditEvent{
-			Type: EventRequestWithdrawn, Owner: owner, Actor: party, Client: req.Client, RS: req.RS, Process: req.Process,
+			Type: EventRequestWithdrawn, Owner: req.Owner, Actor: party, Client: req.Client, RS: req.RS, Process: req.Process,
 		})
 	})
+}
+
+// askedBy finds a request among those its party sees in Asked.
+func askedBy(r RequestReader, party AccountID, key Key) (Request, error) {
+	if party == "" {
+		return Request{}, ErrNotFound
+	}
+	page, err := r.RequestsBy(party, Key{}, inboxWindow)
+	if err != nil {
+		return Request{}, fmt.Errorf("list requests: %w", err)
+	}
+	i := slices.IndexFunc(page, func(req Request) bool { return req.Key == key && req.Party.Account == party })
+	if i < 0 {
+		return Request{}, ErrNotFound
+	}
+	return page[i], nil
 }

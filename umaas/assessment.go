@@ -92,7 +92,7 @@ func assessDecoy(q Question) Decision {
 	switch {
 	case q.Party == nil:
 		return NeedInfo{}
-	case q.Answered != nil && !q.Now.Before(q.Answered.Expires):
+	case q.Answered != nil && (q.Answered.State == RequestDenied || !q.Now.Before(q.Answered.Expires)): // taken back, or its time is over
 		return Denied{Reason: ReasonUnanswered}
 	default:
 		return Submitted{}
@@ -186,12 +186,7 @@ type speech struct {
 // the same app the newest one that names a scope decides on it: her last word counts.
 func (q Question) speaking(a AskedPermission) []speech {
 	policies := slices.Clone(a.Policies)
-	slices.SortFunc(policies, func(x, y Policy) int {
-		if c := y.Created.Compare(x.Created); c != 0 {
-			return c
-		}
-		return strings.Compare(string(y.ID), string(x.ID))
-	})
+	slices.SortFunc(policies, newestFirst)
 	consented := map[string]bool{}
 	var out []speech
 	for _, p := range policies {
@@ -215,6 +210,14 @@ func (q Question) speaking(a AskedPermission) []speech {
 		out = append(out, s)
 	}
 	return out
+}
+
+// newestFirst orders policies; ids of one moment decide between equal times.
+func newestFirst(x, y Policy) int {
+	if c := y.Created.Compare(x.Created); c != 0 {
+		return c
+	}
+	return strings.Compare(string(y.ID), string(x.ID))
 }
 
 // counts applies every condition of a policy; all must hold (SEC-19). An empty policy names nobody and gives nothing.

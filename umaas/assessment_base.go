@@ -61,25 +61,22 @@ func (b baseRule) rights(l ScopeLanguage, given Right) []Right {
 	return common(l, given, Right{Scopes: b.rule.Scopes, Constraints: constraints})
 }
 
-// collector joins what belongs together: one Granted per resource and constraints.
+// collector joins what belongs together: one Granted per resource, constraints and end. Scopes with different ends stay
+// apart, so that none is told to last as long as another one's policy (F-070, SEC-37).
 type collector struct {
 	list []Granted
 	at   map[string]int
-	ends []grantedEnds
 }
-
-// grantedEnds are the latest ends seen; zero means that one of the carriers has no end.
-type grantedEnds struct{ policy, base time.Time }
 
 func (c *collector) add(a AskedPermission, p Policy, b baseRule, r Right) {
 	constraints := canonical(r.Constraints)
-	key := strings.Join([]string{string(a.Resource.RS), string(a.Resource.ID), constraintKey(constraints)}, "\x00")
+	ends := earlier(p.NotAfter, b.until)
+	key := strings.Join([]string{string(a.Resource.RS), string(a.Resource.ID), ends.UTC().String(), constraintKey(constraints)}, "\x00")
 	i, ok := c.at[key]
 	if !ok {
 		i = len(c.list)
 		c.at[key] = i
-		c.list = append(c.list, Granted{Resource: a.Resource.ID, Constraints: constraints})
-		c.ends = append(c.ends, grantedEnds{policy: p.NotAfter, base: b.until})
+		c.list = append(c.list, Granted{Resource: a.Resource.ID, Constraints: constraints, Expires: ends})
 	}
 	g := &c.list[i]
 	g.Scopes = union(g.Scopes, r.Scopes)
@@ -92,9 +89,6 @@ func (c *collector) add(a AskedPermission, p Policy, b baseRule, r Right) {
 			g.Base.Policies = addPolicy(g.Base.Policies, id)
 		}
 	}
-	c.ends[i].policy = later(c.ends[i].policy, p.NotAfter)
-	c.ends[i].base = later(c.ends[i].base, b.until)
-	g.Expires = earlier(c.ends[i].policy, c.ends[i].base)
 }
 
 func addPolicy(list []PolicyID, id PolicyID) []PolicyID {
@@ -104,17 +98,7 @@ func addPolicy(list []PolicyID, id PolicyID) []PolicyID {
 	return append(list, id)
 }
 
-// later and earlier read a zero time as "no end".
-func later(a, b time.Time) time.Time {
-	if a.IsZero() || b.IsZero() {
-		return time.Time{}
-	}
-	if a.After(b) {
-		return a
-	}
-	return b
-}
-
+// earlier reads a zero time as "no end".
 func earlier(a, b time.Time) time.Time {
 	switch {
 	case a.IsZero():

@@ -58,7 +58,7 @@ func (s *Service) authorizeView(r Reader, f Flow, a Account, v *FlowView) error 
 
 // translated is what scope strings ask of one set.
 func (s *Service) translated(set Resource, scope []string) []Right {
-	if set.Description.Context == nil {
+	if set.Description.Context == nil || isDecoy(set.Description) {
 		return nil
 	}
 	var rights []Right
@@ -80,11 +80,7 @@ func atLevel(scopes, set string) bool {
 func mergeRight(rights []Right, more Right) []Right {
 	for i := range rights {
 		if slices.Equal(rights[i].Constraints, more.Constraints) {
-			for _, scope := range more.Scopes {
-				if !contains(rights[i].Scopes, scope) {
-					rights[i].Scopes = append(rights[i].Scopes, scope)
-				}
-			}
+			rights[i].Scopes = union(rights[i].Scopes, more.Scopes)
 			return rights
 		}
 	}

@@ -80,31 +80,33 @@ func (s *Service) backWithTicket(tx Tx, f Flow, a Account, sess Session, now tim
 // consent stores what the owner ticked for an app that acts for her. Nothing ticked stores nothing.
 func (s *Service) consent(tx Tx, owner Account, f Flow, shown []RecordView, rules []Rule, until, now time.Time) (PolicyID, error) {
 	who := Who{Kind: WhoAccount, Account: owner.ID, Name: owner.Name}
-	same, err := s.replaceConsents(tx, owner.ID, f.Client, who, shown, rules, until, now)
-	if err != nil || same != "" || len(rules) == 0 {
-		return same, err
+	id, err := s.replaceConsents(tx, owner.ID, f, who, shown, rules, until, now)
+	if err != nil || len(rules) == 0 {
+		return id, err
 	}
-	id, err := s.newPolicyID(now)
-	if err != nil {
-		return "", err
+	if id == "" {
+		if id, err = s.newPolicyID(now); err != nil {
+			return "", err
+		}
+		p := Policy{
+			ID: id, Owner: owner.ID, Who: who, Client: f.Client, Rules: rules, NotAfter: until, Origin: OriginConsent,
+			Created: now,
+		}
+		if err := tx.PutPolicy(p); err != nil {
+			return "", fmt.Errorf("store consent: %w", err)
+		}
 	}
-	p := Policy{
-		ID: id, Owner: owner.ID, Who: who, Client: f.Client, Rules: rules, NotAfter: until, Origin: OriginConsent,
-		Created: now,
-	}
-	if err := tx.PutPolicy(p); err != nil {
-		return "", fmt.Errorf("store consent: %w", err)
-	}
-	return p.ID, s.tell(tx, now, AuditEvent{
-		Type: EventConsentGiven, Owner: owner.ID, Actor: owner.ID, Client: f.Client, Process: f.process(), Policy: p.ID,
+	return id, s.tell(tx, now, AuditEvent{
+		Type: EventConsentGiven, Owner: owner.ID, Actor: owner.ID, Client: f.Client, Process: f.process(), Policy: id,
 		RS: rules[0].RS, Resource: rules[0].Resource, Scopes: ruleScopes(rules),
 	})
 }
 
 // replaceConsents takes scopes that were shown and not ticked out of earlier consents to the same app: the latest answer is
-// the one that counts. A consent that says the same already is found and kept.
-func (s *Service) replaceConsents(tx Tx, owner AccountID, client ClientID, who Who, shown []RecordView, rules []Rule, until, now time.Time) (same PolicyID, err error) {
-	seen := map[PolicyID]bool{}
+// the one that counts. A consent that says the same already is found and kept, unless she has given another one since:
+// that one would decide on the scopes of both.
+func (s *Service) replaceConsents(tx Tx, owner AccountID, f Flow, who Who, shown []RecordView, rules []Rule, until, now time.Time) (same PolicyID, err error) {
+	var newest Policy
 	for _, record := range shown {
 		refused := refusedScopes(record, rules)
 		policies, err := tx.PoliciesFor(owner, record.Resource.RS, record.Resource.ID, []Who{who})
@@ -112,20 +114,22 @@ func (s *Service) replaceConsents(tx Tx, owner AccountID, client ClientID, who W
 			return "", fmt.Errorf("read consents: %w", err)
 		}
 		for _, p := range policies {
-			if p.Origin != OriginConsent || p.Client != client || !p.InForce(now) {
+			if p.Origin != OriginConsent || p.Client != f.Client || !p.InForce(now) {
 				continue
 			}
-			if !seen[p.ID] && slices.EqualFunc(p.Rules, rules, equalRule) && p.NotAfter.Equal(until) {
-				same = p.ID
+			if newest.ID == "" || newestFirst(p, newest) < 0 {
+				newest = p
 			}
-			seen[p.ID] = true
 			if len(refused) == 0 {
 				continue
 			}
-			if err := withoutScopes(tx, p, record.Resource, refused, now); err != nil {
+			if err := s.withoutScopes(tx, p, record.Resource, refused, now); err != nil {
 				return "", err
 			}
 		}
+	}
+	if newest.ID != "" && slices.EqualFunc(newest.Rules, rules, equalRule) && newest.NotAfter.Equal(until) {
+		same = newest.ID
 	}
 	return same, nil
 }
@@ -149,13 +153,13 @@ func refusedScopes(record RecordView, rules []Rule) []string {
 	return refused
 }
 
-// withoutScopes narrows a policy on one resource; one that gives nothing more is revoked.
-func withoutScopes(tx Tx, p Policy, r Resource, refused []string, now time.Time) error {
+// withoutScopes narrows a policy on one resource; one that gives nothing more is revoked. Either is told to its owner.
+func (s *Service) withoutScopes(tx Tx, p Policy, r Resource, refused []string, now time.Time) error {
 	var rules []Rule
 	changed := false
 	for _, rule := range p.Rules {
 		if rule.Resource == r.ID && rule.RS == r.RS {
-			left := slices.DeleteFunc(slices.Clone(rule.Scopes), func(s string) bool { return contains(refused, s) })
+			left := slices.DeleteFunc(slices.Clone(rule.Scopes), func(scope string) bool { return contains(refused, scope) })
 			if len(left) != len(rule.Scopes) {
 				changed = true
 				if rule.Scopes = left; len(left) == 0 {
@@ -168,15 +172,16 @@ func withoutScopes(tx Tx, p Policy, r Resource, refused []string, now time.Time)
 	if !changed {
 		return nil
 	}
+	kind := EventShareNarrowed
 	if len(rules) == 0 {
-		p.Revoked = now
+		kind, p.Revoked = EventShareStopped, now
 	} else {
 		p.Rules = rules
 	}
 	if err := tx.PutPolicy(p); err != nil {
 		return fmt.Errorf("narrow consent: %w", err)
 	}
-	return nil
+	return s.tell(tx, now, shareEvent(kind, p, ""))
 }
 
 // grantedTo is the OAuth door's assessment: the same question as at the token endpoint, asked right after the answer.

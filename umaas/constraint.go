@@ -36,6 +36,28 @@ func checkConstraints(list []uma.Constraint) error {
 	return nil
 }
 
+// maxAsked bounds what one process asks for, in bytes of scopes and constraints: a ticket, a request and a grant are one
+// record each, and a page has to show them (SEC-48). The whole of a record is about 20 kB.
+const maxAsked = 128 << 10
+
+// weight is the size of permissions by that measure.
+func weight(perms []uma.Permission) (n int) {
+	for _, p := range perms {
+		n += weightOf(p.Scopes, p.Constraints)
+	}
+	return n
+}
+
+func weightOf(scopes []string, constraints []uma.Constraint) (n int) {
+	for _, s := range scopes {
+		n += len(s)
+	}
+	for _, c := range constraints {
+		n += len(c.Type) + len(c.Value)
+	}
+	return n
+}
+
 // canonical sorts constraints and drops repeats, so that equal conjunctions are equal values.
 func canonical(list []uma.Constraint) []uma.Constraint {
 	if len(list) == 0 {

@@ -122,7 +122,7 @@ func TestG_108_NoSilentUpgrade(t *testing.T) {
 	r, _, _, _ := w.shared()
 	w.rpt(c1, w.gather(c1, w.ticket(perm(r, "view")), w.bob))
 	v, b := w.visit(c1, w.ticket(perm(r, "view")), w.bob)
-	if v.Step != umaas.StepGather || v.App.Name != "App One" || v.Redirect != "" {
+	if v.Step != umaas.StepGather || v.App.Name != "App One" || v.Redirect != back1 {
 		t.Fatalf("%+v", v)
 	}
 	if _, err := w.AnswerGather(t.Context(), v.ID, b, w.sessions[w.bob], umaas.GatherAnswer{}); !errors.Is(err, umaas.ErrChanged) {

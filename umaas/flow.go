@@ -72,7 +72,7 @@ type FlowView struct {
 	Purposes []string     // gather: purpose codes to choose from
 	Offline  bool         // authorize: offline_access was asked
 	Identity []string     // authorize: identity scopes asked
-	Redirect string
+	Redirect string       // the validated way back, at every step: a page names its origin in form-action
 	Expires  time.Time
 }
 

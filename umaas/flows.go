@@ -117,7 +117,7 @@ func (s *Service) view(r Reader, f Flow, id string, sess *Session) (FlowView, *A
 	} else if gone || client.Disabled {
 		return FlowView{}, nil, ErrFlowGone
 	}
-	v := FlowView{ID: id, Step: StepSignIn, Kind: f.Kind, App: appOf(client, f.RedirectURI), Expires: f.Expires}
+	v := FlowView{ID: id, Step: StepSignIn, Kind: f.Kind, App: appOf(client, f.RedirectURI), Redirect: f.RedirectURI, Expires: f.Expires}
 	if sess == nil {
 		return v, nil, nil
 	}

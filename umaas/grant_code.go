@@ -78,8 +78,9 @@ func (s *Service) redeemCode(tx Tx, c VerifiedClient, code Code, verifier, reque
 	if !ok {
 		return issued{}, errCode, nil
 	}
-	// Whether a refresh token is due was asked at consent; the client must be registered for it too (O-042).
-	refresh := contains(g.Scope, scopeOffline) && c.MayUse(uma.GrantTypeRefreshToken)
+	// Whether a refresh token is due was asked at consent, and a PAT is for the time without its owner by nature (F-016); the
+	// client must be registered for it too (O-042).
+	refresh := (g.Kind == GrantPAT || contains(g.Scope, scopeOffline)) && c.MayUse(uma.GrantTypeRefreshToken)
 	g.Expires = now.Add(s.accessLife(g.Kind))
 	out, err := s.issue(tx, g, refresh, now)
 	if err != nil {

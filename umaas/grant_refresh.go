@@ -58,6 +58,11 @@ func (s *Service) redeemRefresh(tx Tx, t Token, scopes []string, requestID strin
 	if !t.Used.IsZero() {
 		return issued{}, errRefresh, s.revokeGrant(tx, g, "refresh-reuse", requestID, now)
 	}
+	if ended, err := endedWithPassword(tx, g); err != nil {
+		return issued{}, nil, err
+	} else if ended {
+		return issued{}, errRefresh, s.revokeGrant(tx, g, "password-changed", requestID, now)
+	}
 	effective, ok, err := s.live(tx, g, now) // SEC-38, SEC-53
 	if err != nil {
 		return issued{}, nil, fmt.Errorf("check grant: %w", err)
@@ -89,4 +94,17 @@ func (s *Service) redeemRefresh(tx Tx, t Token, scopes []string, requestID strin
 		Owner: g.Owner, Type: "token-refreshed", Outcome: OutcomeSuccess, Reason: string(g.Kind), Actor: g.Party, Client: g.Client,
 		RS: g.RS, Grant: g.Key, Process: g.Process, RequestID: requestID,
 	})
+}
+
+// endedWithPassword reports an RPT's grant that rests on a sign-in from before its party's last change of password (SEC-109,
+// O-046). Such grants are in no list of the party's, so they are met here; the RPTs themselves are short.
+func endedWithPassword(r SettingReader, g Grant) (bool, error) {
+	if g.Kind != GrantRPT || g.Party == "" || g.AuthTime.IsZero() {
+		return false, nil
+	}
+	ended, err := sessionsEnded(r, g.Party)
+	if err != nil {
+		return false, fmt.Errorf("read sign-ins of party: %w", err)
+	}
+	return !ended.IsZero() && !g.AuthTime.After(ended), nil
 }

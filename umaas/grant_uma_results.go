@@ -64,7 +64,11 @@ func (run *redemption) upgrade(tx Tx, g *Grant) (bool, error) {
 		return false, err
 	}
 	permissions := carry(g.Permissions, effective)
-	if len(permissions) > run.s.Limits.MaxPermissions {
+	size := 0
+	for _, p := range permissions {
+		size += weightOf(p.Scopes, p.Constraints)
+	}
+	if len(permissions) > run.s.Limits.MaxPermissions || size > maxAsked {
 		return false, nil
 	}
 	old.Revoked = run.now
@@ -197,12 +201,9 @@ const (
 )
 
 // file puts the process into the owner's inbox: a new entry, or the open one of the same party, client and resources, which
-// takes over what is asked beyond it and so is shown again (SEC-47). refused is a reason to deny instead.
+// takes over what is asked beyond it and so is shown again (SEC-47). A decoy gets an entry too, which no inbox shows: the
+// party's own list must not tell what is hidden from what is there (decisions 6). refused is a reason to deny instead.
 func (run *redemption) file(tx Tx, t *Ticket, q Question) (refused string, err error) {
-	if t.Decoy {
-		t.Request, err = run.s.handles.NewKey(run.now)
-		return "", err
-	}
 	open, err := tx.OpenRequest(t.Owner, q.Party.Account, run.client.ID, resourceIDs(t.Permissions), run.now)
 	if err == nil {
 		return run.join(tx, t, open)
@@ -210,7 +211,7 @@ func (run *redemption) file(tx Tx, t *Ticket, q Question) (refused string, err e
 	if !errors.Is(err, ErrNotFound) {
 		return "", fmt.Errorf("read open request: %w", err)
 	}
-	if full, err := run.flooded(tx, t.Owner, q.Party.Account); err != nil || full {
+	if full, err := run.flooded(tx, *t, q.Party.Account); err != nil || full {
 		return ReasonFlood, err
 	}
 	key, err := run.s.handles.NewKey(run.now)
@@ -238,6 +239,9 @@ func (run *redemption) join(tx Tx, t *Ticket, open Request) (refused string, err
 		return ReasonSilenced, nil
 	}
 	open.Permissions = mergePermissions(slices.Concat(open.Permissions, t.Permissions))
+	if len(open.Permissions) > run.s.Limits.MaxPermissions || weight(open.Permissions) > maxAsked {
+		return ReasonFlood, nil // asked in ever new ways: nobody could read it
+	}
 	open.Repeats++
 	t.Request = open.Key
 	if err := tx.PutRequest(open); err != nil {
@@ -246,8 +250,8 @@ func (run *redemption) join(tx Tx, t *Ticket, open Request) (refused string, err
 	return "", run.tell(tx, *t, AuditEvent{Type: EventRequestRepeated})
 }
 
-// flooded counts what waits already.
-func (run *redemption) flooded(tx Tx, owner, party AccountID) (bool, error) {
+// flooded counts what waits already. Entries of decoys burden nobody's inbox, so only the party's own number counts there.
+func (run *redemption) flooded(tx Tx, t Ticket, party AccountID) (bool, error) {
 	mine, err := tx.RequestsBy(party, Key{}, openPerParty)
 	if err != nil {
 		return false, fmt.Errorf("count requests of party: %w", err)
@@ -255,10 +259,10 @@ func (run *redemption) flooded(tx Tx, owner, party AccountID) (bool, error) {
 	if len(mine) == openPerParty && !slices.ContainsFunc(mine, func(r Request) bool { return !r.open(run.now) }) {
 		return true, nil
 	}
-	if !run.client.Dynamic {
+	if !run.client.Dynamic || t.Decoy {
 		return false, nil
 	}
-	inbox, err := tx.Requests(owner, Key{}, inboxWindow)
+	inbox, err := tx.Requests(t.Owner, Key{}, inboxWindow)
 	if err != nil {
 		return false, fmt.Errorf("count requests: %w", err)
 	}

@@ -116,7 +116,7 @@ func (s *Service) describeToken(t Token, g Grant, l liveness, now time.Time) uma
 			ResourceID: string(p.Resource), Scopes: scopes, Constraints: p.Constraints, Exp: end.Unix(), Iat: t.Created.Unix(),
 		})
 		rights = append(rights, Right{Scopes: p.Scopes, Constraints: p.Constraints})
-		if c := l.sets[i].Description.Context; c != nil {
+		if c := l.sets[i].Description.Context; c != nil && c.Patient != "" {
 			patients[c.Patient] = true
 		}
 	}

@@ -78,6 +78,9 @@ func (s *Service) checkPermissions(perms []uma.Permission, challenge string) err
 			return bad("%s", err)
 		}
 	}
+	if weight(perms) > maxAsked {
+		return bad("the permissions hold more than %d bytes of scopes and constraints; ask for them in several requests", maxAsked)
+	}
 	if challenge != "" && !isChallenge(challenge) {
 		return bad("code_challenge is no S256 challenge (RFC 7636 §4.2)")
 	}

@@ -72,7 +72,10 @@ func requested(perms []uma.Permission, resources map[ResourceID]Resource, c Clie
 	if len(out) == len(perms) {
 		return perms, nil
 	}
-	return mergePermissions(out), nil
+	if out = mergePermissions(out); weight(out) > maxAsked {
+		return nil, uma.ErrInvalidScope.With("more scopes than this server takes in one request")
+	}
+	return out, nil
 }
 
 // meant reads one scope string for one resource: literally, else through the scope language.
@@ -117,8 +120,6 @@ func (s *Service) question(r Reader, t Ticket, c Client, resources map[ResourceI
 		answered, err := r.Request(t.Owner, t.Request)
 		if gone, err := absent(err); err != nil {
 			return q, fmt.Errorf("read request: %w", err)
-		} else if t.Decoy {
-			q.Answered = &Request{State: RequestWaiting, Expires: t.Request.Time().Add(s.Limits.Waiting)}
 		} else if gone {
 			q.Answered = &Request{State: RequestDenied}
 		} else {

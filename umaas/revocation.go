@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"github.com/umaas/umaas/umaas/uma"
 )
 
 // Revoke ends a token (RFC 7009 §2): access or refresh, by its own client. The whole grant ends with either, so that
@@ -45,7 +47,8 @@ func (s *Service) Revoke(ctx context.Context, r TokenRequest) error {
 		return s.revokeGrant(tx, g, "client", r.RequestID, now)
 	})
 	if err != nil {
-		return fmt.Errorf("revoke: %w", err)
+		// RFC 7009 §2.2.1: the client must take the token for live and try again.
+		return uma.ErrUnavailable.Because(fmt.Errorf("revoke: %w", err))
 	}
 	return nil
 }

@@ -314,3 +314,15 @@ func TestMetadata(t *testing.T) {
 		}
 	}
 }
+
+// TestF_016_PATWithoutOfflineAccess: protecting goes on without the person, whether or not offline_access was named; an app's
+// token does not.
+func TestF_016_PATWithoutOfflineAccess(t *testing.T) {
+	w := oauthInMemory(t)
+	if r := w.tokens(w.resourceServer(), w.alice, "scope", "openid uma_protection"); r.RefreshToken == "" || r.Scope != "openid uma_protection" {
+		t.Errorf("PAT %+v", r)
+	}
+	if r := w.tokens(w.register(appMetadata()), w.alice, "scope", "openid"); r.RefreshToken != "" {
+		t.Errorf("app %+v", r)
+	}
+}

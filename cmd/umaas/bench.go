@@ -53,6 +53,7 @@ growth with the number of registered sets, readiness and memory. Needs Linux (/p
 	serve.Flags().StringVar(&s.Data, "data", "", "folder")
 	serve.Flags().StringVar(&s.Format, "format", "opaque", "opaque or jwt")
 	serve.Flags().BoolVar(&s.NoSync, "no-sync", false, "leave out fsync")
+	serve.Flags().BoolVar(&s.Bare, "bare", false, "net/http alone")
 	serve.Flags().IntVar(&s.Sets, "sets", 1000, "registered sets")
 	serve.Flags().StringVar(&profile, "cpuprofile", os.Getenv("UMAAS_TEST_CPUPROFILE"), "write a CPU profile here")
 	c.AddCommand(serve)

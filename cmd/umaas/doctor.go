@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -23,8 +25,9 @@ func doctorCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check issuer, clock, TLS, redirects, upstream and reachability, and say what to mend",
-		Long: `Checks a configuration against the world around it, without changing anything. Each line says what
-was tried and, where it failed, what to do. Ends non-zero if anything must be mended.`,
+		Long: `Checks a configuration against the world around it, without changing anything: data folder, certificates,
+listeners, issuer, clock, redirects, gateway, FHIR server. Each line says what was tried and, where it failed, what to do.
+Ends non-zero if anything must be mended. Run it beside the running server; what is not running yet is told as well.`,
 		Example: "  umaas doctor --config umaas.yaml",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -55,6 +58,9 @@ func (d *doctor) examine(ctx context.Context, c config.Config) error {
 		d.issuer(ctx, c.AS.Issuer)
 		d.listener("as", c.AS.Listener)
 	}
+	if c.Runs("fhir") && !c.Runs("gateway") {
+		d.listener("fhir", c.FHIR.Listener)
+	}
 	if c.Runs("gateway") {
 		if c.Gateway.Issuer != "" && c.Gateway.Issuer != c.AS.Issuer {
 			d.issuer(ctx, c.Gateway.Issuer)
@@ -83,10 +89,19 @@ func (d *doctor) check(what string, err error, mend string) {
 
 func (d *doctor) issuer(ctx context.Context, issuer string) {
 	res, body, err := d.get(ctx, issuer+uma.WellKnownUMA, "")
-	d.check("issuer "+issuer+" answers", err, "start `umaas serve` with the role as, and lead this address to as.listen")
+	switch {
+	case err == nil && res.StatusCode >= 300 && res.StatusCode < 400:
+		err = fmt.Errorf("it redirects to %s", res.Header.Get("Location"))
+		d.check("issuer "+issuer+" answers", err, "apps follow no redirect here: as.issuer must be the final address")
+		return
+	case err == nil && res.StatusCode != http.StatusOK:
+		err = fmt.Errorf("status %d", res.StatusCode)
+	}
+	d.check("issuer "+issuer+" answers", err, mendReach(err, "start `umaas serve` with the role as, and lead this address to as.listen"))
 	if err != nil {
 		return
 	}
+	d.expiry(issuer, res)
 	var m uma.Metadata
 	err = json.Unmarshal(body, &m)
 	if err == nil && m.Issuer != issuer {
@@ -106,6 +121,39 @@ func (d *doctor) issuer(ctx context.Context, issuer string) {
 	d.plainHTTP(ctx, issuer)
 }
 
+// mendReach tells a certificate that is not trusted from a server that is not there.
+func mendReach(err error, otherwise string) string {
+	var bad *tls.CertificateVerificationError
+	if errors.As(err, &bad) {
+		return "get a certificate for this very name from an authority that apps trust, and put its whole chain into tls_cert"
+	}
+	return otherwise
+}
+
+// soon is how long before its end a certificate is to be renewed.
+const soon = 14 * 24 * time.Hour
+
+func (d *doctor) expiry(where string, res *http.Response) {
+	if res.TLS == nil || len(res.TLS.PeerCertificates) == 0 {
+		return
+	}
+	var err error
+	end := res.TLS.PeerCertificates[0].NotAfter
+	if time.Until(end) < soon {
+		err = fmt.Errorf("it ends on %s", end.Format(time.DateOnly))
+	}
+	d.check("certificate of "+where+" lasts", err, "renew it and restart `umaas serve`")
+}
+
+// files looks at what a listener will read, before it does.
+func (d *doctor) files(role string, l config.Listener) {
+	if l.TLSCert == "" {
+		return
+	}
+	_, err := tls.LoadX509KeyPair(l.TLSCert, l.TLSKey)
+	d.check(role+" has a certificate with its key", err, "tls_cert must be PEM with the chain, tls_key the PEM key that belongs to it, readable by this user")
+}
+
 // plainHTTP looks whether the unencrypted door of an https issuer redirects or is closed.
 func (d *doctor) plainHTTP(ctx context.Context, issuer string) {
 	u, err := url.Parse(issuer)
@@ -121,6 +169,7 @@ func (d *doctor) plainHTTP(ctx context.Context, issuer string) {
 }
 
 func (d *doctor) listener(role string, l config.Listener) {
+	d.files(role, l)
 	ln, err := net.Listen("tcp", l.Address) //nolint:noctx // a local bind that is given back at once
 	if err == nil {
 		err = ln.Close()
@@ -135,7 +184,7 @@ func (d *doctor) reach(ctx context.Context, what, target, mend string) {
 	if err == nil && res.StatusCode != http.StatusOK {
 		err = fmt.Errorf("status %d", res.StatusCode)
 	}
-	d.check(what+" answers", err, mend)
+	d.check(what+" answers", err, mendReach(err, mend))
 }
 
 func (d *doctor) upstream(ctx context.Context, base, credential string) {
@@ -153,7 +202,7 @@ func (d *doctor) upstream(ctx context.Context, base, credential string) {
 	if err == nil && statement.Type != "CapabilityStatement" {
 		err = fmt.Errorf("no CapabilityStatement")
 	}
-	d.check("FHIR server "+base+" answers", err, "gateway.upstream must be the base below which /metadata lies; check upstream_authorization")
+	d.check("FHIR server "+base+" answers", err, mendReach(err, "gateway.upstream must be the base below which /metadata lies; check upstream_authorization"))
 	if err == nil && !strings.HasPrefix(statement.Version, "4.0") {
 		d.check("FHIR server speaks R4", fmt.Errorf("it says %q", statement.Version), "the gateway judges R4 (4.0.x) alone")
 	}

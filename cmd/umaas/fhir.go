@@ -5,19 +5,19 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
-	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"github.com/umaas/umaas/cmd/umaas/server"
 	fhirstore "github.com/umaas/umaas/fhir/store"
 	"github.com/umaas/umaas/umaas/config"
 )
 
 func fhirCommand() *cobra.Command {
-	c := &cobra.Command{Use: "fhir", Short: "The embedded FHIR server's data"}
+	c := &cobra.Command{
+		Use: "fhir", Short: "The embedded FHIR server's data",
+		Long: "The embedded FHIR server serves demos and small sites. Bigger ones put their own FHIR server behind the gateway.",
+	}
 	var file string
 	load := &cobra.Command{
 		Use: "load DIR", Short: "Load FHIR bundles, resources or ndjson files from a folder", Args: cobra.ExactArgs(1),
@@ -35,11 +35,9 @@ The server must not be running: it owns the data while it does.`,
 			if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
 				return err
 			}
-			s, err := fhirstore.Open(fhirstore.Options{
-				Path: filepath.Join(cfg.Data, server.FHIRFile), Base: cfg.Gateway.Base + server.FHIRPath, Now: time.Now, Logger: slog.New(slog.DiscardHandler),
-			})
+			s, err := openEmbedded(cfg, slog.New(slog.DiscardHandler))
 			if err != nil {
-				return fmt.Errorf("open FHIR store (is the server running?): %w", err)
+				return err
 			}
 			report, err := s.Load(c.Context(), args[0], progress(c))
 			if err := errors.Join(err, s.Close()); err != nil {

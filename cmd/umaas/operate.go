@@ -9,7 +9,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -18,6 +17,7 @@ import (
 
 	"github.com/umaas/umaas/cmd/umaas/control"
 	"github.com/umaas/umaas/cmd/umaas/server"
+	fhirstore "github.com/umaas/umaas/fhir/store"
 	"github.com/umaas/umaas/umaas"
 	"github.com/umaas/umaas/umaas/config"
 	"github.com/umaas/umaas/umaas/keys"
@@ -34,39 +34,75 @@ func (o *operate) flags(c *cobra.Command) {
 	c.PersistentFlags().BoolVar(&o.json, "json", false, "print JSON")
 }
 
-// call runs one operation, on the running server or on the store, and prints its answer.
-func (o *operate) call(c *cobra.Command, name string, in any, out any, show func(io.Writer)) error {
-	caller, err := o.dial(c.Context())
+// call runs one operation of a role, on the running server or on its store, and prints its answer.
+func (o *operate) call(c *cobra.Command, at role, name string, in any, out any, show func(io.Writer)) error {
+	cfg, err := config.Load(o.file, os.Environ(), nil)
 	if err != nil {
 		return err
 	}
-	err = caller.Call(c.Context(), name, in, out)
-	if err := errors.Join(err, caller.Close()); err != nil {
+	if err := ask(c.Context(), cfg, at, name, in, out); err != nil {
 		return err
 	}
 	if o.json {
-		e := json.NewEncoder(c.OutOrStdout())
-		e.SetIndent("", "  ")
-		return e.Encode(out)
+		return printJSON(c.OutOrStdout(), out)
 	}
 	show(c.OutOrStdout())
 	return nil
 }
 
-func (o *operate) dial(ctx context.Context) (*control.Caller, error) {
-	cfg, err := config.Load(o.file, os.Environ(), nil)
+func printJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
+
+func ask(ctx context.Context, cfg config.Config, at role, name string, in, out any) error {
+	caller, err := at(ctx, cfg)
 	if err != nil {
-		return nil, err
+		return err
 	}
+	return errors.Join(caller.Call(ctx, name, in, out), caller.Close())
+}
+
+// role leads to the process that runs a role, or to the role's store while none does.
+type role func(context.Context, config.Config) (*control.Caller, error)
+
+func atAS(ctx context.Context, cfg config.Config) (*control.Caller, error) {
 	if !cfg.Runs("as") {
-		return nil, errors.New("this configuration runs no authorization server (role as)")
+		return nil, errors.New("this configuration runs no authorization server (role as): give the one that does")
 	}
-	return control.Dial(ctx, cfg.Data, func(ctx context.Context) (*control.Local, error) {
+	return control.Dial(ctx, cfg.Data, control.AS, func(ctx context.Context) (*control.Local, error) {
 		as, err := server.NewAS(ctx, server.ASConfig{Issuer: cfg.AS.Issuer, Name: cfg.Name, Data: cfg.Data, Now: time.Now, Logger: slog.New(slog.DiscardHandler)})
 		if err != nil {
 			return nil, err
 		}
 		return &control.Local{Operations: as.Operations(), Streams: as.Streams(), Close: as.Close}, nil
+	})
+}
+
+func atGateway(ctx context.Context, cfg config.Config) (*control.Caller, error) {
+	if !cfg.Runs("gateway") {
+		return nil, errors.New("this configuration runs no gateway (role gateway): give the one that does")
+	}
+	return control.Dial(ctx, cfg.Data, control.Gateway, func(ctx context.Context) (*control.Local, error) {
+		log := slog.New(slog.DiscardHandler)
+		var embedded *fhirstore.Store
+		closeStore := func() error { return nil }
+		if cfg.Runs("fhir") {
+			var err error
+			if embedded, err = openEmbedded(cfg, log); err != nil {
+				return nil, err
+			}
+			closeStore = embedded.Close
+		}
+		rc := gatewayConfig(cfg, embedded, log)
+		rc.Idle = true
+		rs, err := server.NewRS(ctx, rc)
+		if err != nil {
+			return nil, errors.Join(err, closeStore())
+		}
+		return &control.Local{Operations: rs.Operations(), Close: func() error { return errors.Join(rs.Close(), closeStore()) }}, nil
 	})
 }
 
@@ -101,7 +137,7 @@ func userCommand() *cobra.Command {
 				}
 			}
 			var u server.UserView
-			return o.call(c, "user-add", n, &u, func(w io.Writer) { line(w, u.Login, u.ID) })
+			return o.call(c, atAS, "user-add", n, &u, func(w io.Writer) { line(w, u.Login, u.ID) })
 		},
 	}
 	f := add.Flags()
@@ -113,7 +149,7 @@ func userCommand() *cobra.Command {
 	f.BoolVar(&n.Organization, "organization", false, "an organization: no password, acts through a client")
 	list := &cobra.Command{Use: "list", Short: "List accounts", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
 		var us []server.UserView
-		return o.call(c, "user-list", struct{}{}, &us, func(w io.Writer) {
+		return o.call(c, atAS, "user-list", struct{}{}, &us, func(w io.Writer) {
 			for _, u := range us {
 				line(w, u.Login, u.Name, u.Email, u.FHIRUser, mark(u.Admin, "admin"), mark(u.Disabled, "locked"))
 			}
@@ -122,7 +158,7 @@ func userCommand() *cobra.Command {
 	lock := func(use, short string, yes bool) *cobra.Command {
 		return &cobra.Command{Use: use + " LOGIN", Short: short, Args: cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error {
 			var u server.UserView
-			return o.call(c, "user-lock", server.Named{Name: args[0], Yes: yes}, &u, func(w io.Writer) { line(w, u.Login, mark(u.Disabled, "locked")) })
+			return o.call(c, atAS, "user-lock", server.Named{Name: args[0], Yes: yes}, &u, func(w io.Writer) { line(w, u.Login, mark(u.Disabled, "locked")) })
 		}}
 	}
 	change := &cobra.Command{Use: "password LOGIN", Short: "Set a password, read from standard input", Args: cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error {
@@ -131,7 +167,7 @@ func userCommand() *cobra.Command {
 			return err
 		}
 		var u server.UserView
-		return o.call(c, "user-password", server.Named{Name: args[0], Value: p}, &u, func(w io.Writer) { line(w, u.Login, "password set") })
+		return o.call(c, atAS, "user-password", server.Named{Name: args[0], Value: p}, &u, func(w io.Writer) { line(w, u.Login, "password set") })
 	}}
 	return group("user", "People and organizations", "Accounts of the authorization server.", o,
 		add, list, lock("lock", "Lock an account: sessions, tokens and refresh end at once", true), lock("unlock", "Unlock an account", false), change)
@@ -148,7 +184,7 @@ func clientCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error {
 			n.Name, n.AuthMethod, n.RPTFormat = args[0], umaas.AuthMethod(auth), umaas.RPTFormat(format)
 			var v server.ClientView
-			return o.call(c, "client-add", n, &v, func(w io.Writer) {
+			return o.call(c, atAS, "client-add", n, &v, func(w io.Writer) {
 				line(w, "client_id", v.ID)
 				if v.Secret != "" {
 					line(w, "client_secret", v.Secret)
@@ -169,7 +205,7 @@ func clientCommand() *cobra.Command {
 	f.StringVar(&n.CheckedBy, "checked-by", "", "who vouches for it; consent pages say so")
 	list := &cobra.Command{Use: "list", Short: "List clients", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
 		var vs []server.ClientView
-		return o.call(c, "client-list", struct{}{}, &vs, func(w io.Writer) {
+		return o.call(c, atAS, "client-list", struct{}{}, &vs, func(w io.Writer) {
 			for _, v := range vs {
 				line(w, v.ID, v.Name, v.Kind, mark(v.Dynamic, "registered itself"), mark(v.Disabled, "disabled"))
 			}
@@ -177,12 +213,12 @@ func clientCommand() *cobra.Command {
 	}}
 	lock := func(use, short string, yes bool) *cobra.Command {
 		return &cobra.Command{Use: use + " CLIENT_ID", Short: short, Args: cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error {
-			return o.call(c, "client-lock", server.Named{Name: args[0], Yes: yes}, &struct{}{}, func(w io.Writer) { line(w, args[0], use+"d") })
+			return o.call(c, atAS, "client-lock", server.Named{Name: args[0], Yes: yes}, &struct{}{}, func(w io.Writer) { line(w, args[0], use+"d") })
 		}}
 	}
 	secret := &cobra.Command{Use: "secret CLIENT_ID", Short: "Replace the secret; the new one is shown once", Args: cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error {
 		var n server.Named
-		return o.call(c, "client-secret", server.Named{Name: args[0]}, &n, func(w io.Writer) { line(w, "client_secret", n.Value) })
+		return o.call(c, atAS, "client-secret", server.Named{Name: args[0]}, &n, func(w io.Writer) { line(w, "client_secret", n.Value) })
 	}}
 	return group("client", "Apps and resource servers", "Clients of the authorization server.", o,
 		add, list, lock("disable", "Disable a client: its tokens end at once", true), lock("enable", "Enable a client", false), secret)
@@ -190,17 +226,14 @@ func clientCommand() *cobra.Command {
 
 func keyCommand() *cobra.Command {
 	o := &operate{}
-	show := func(infos []keys.Info) func(io.Writer) {
-		return func(w io.Writer) {
-			for _, k := range infos {
-				line(w, fmt.Sprintf("%+v", k))
-			}
-		}
-	}
 	run := func(use, short, op string) *cobra.Command {
 		return &cobra.Command{Use: use, Short: short, Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
 			var infos []keys.Info
-			return o.call(c, op, struct{}{}, &infos, func(w io.Writer) { show(infos)(w) })
+			return o.call(c, atAS, op, struct{}{}, &infos, func(w io.Writer) {
+				for _, k := range infos {
+					line(w, k.ID, k.Alg, k.State, "made "+k.Created.Format(time.DateOnly), "so since "+k.Since.Format(time.DateOnly))
+				}
+			})
 		}}
 	}
 	return group("key", "Signing keys", "The server rotates its keys by itself; rotate at once when one may be known to others.", o,
@@ -211,7 +244,7 @@ func policyCommand() *cobra.Command {
 	o := &operate{}
 	list := &cobra.Command{Use: "list LOGIN", Short: "Whom somebody shares with, and what", Args: cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error {
 		var ps []server.PolicyView
-		return o.call(c, "policy-list", server.Named{Name: args[0]}, &ps, func(w io.Writer) {
+		return o.call(c, atAS, "policy-list", server.Named{Name: args[0]}, &ps, func(w io.Writer) {
 			for _, p := range ps {
 				line(w, p.ID, p.Who, p.App, strings.Join(p.What, "; "), date(p.Until, "no end"), date(p.Revoked, ""))
 			}
@@ -219,96 +252,9 @@ func policyCommand() *cobra.Command {
 	}}
 	stop := &cobra.Command{Use: "stop LOGIN POLICY", Short: "End a share; tokens on it end at once", Args: cobra.ExactArgs(2), RunE: func(c *cobra.Command, args []string) error {
 		var p server.PolicyView
-		return o.call(c, "policy-stop", server.Named{Name: args[0], Value: args[1]}, &p, func(w io.Writer) { line(w, p.ID, "stopped") })
+		return o.call(c, atAS, "policy-stop", server.Named{Name: args[0], Value: args[1]}, &p, func(w io.Writer) { line(w, p.ID, "stopped") })
 	}}
 	return group("policy", "Policies in force", "What owners allow. Owners decide on their own pages; this is for help desks.", o, list, stop)
-}
-
-func explainCommand() *cobra.Command {
-	o := &operate{}
-	c := &cobra.Command{
-		Use: "explain", Short: "Why does a token allow what it allows? The token is read from standard input", Args: cobra.NoArgs,
-		Long:    "Tells each step of the decision behind a token: grant, parties, policies, what is left today and why.",
-		Example: "  umaas explain --config umaas.yaml < token.txt",
-		RunE: func(c *cobra.Command, _ []string) error {
-			token, err := password(c.InOrStdin(), c.ErrOrStderr())
-			if err != nil {
-				return err
-			}
-			var e umaas.Explanation
-			return o.call(c, "explain", server.Named{Value: token}, &e, func(w io.Writer) {
-				raw, err := json.MarshalIndent(e, "", "  ")
-				if err == nil {
-					line(w, string(raw))
-				}
-			})
-		},
-	}
-	o.flags(c)
-	return c
-}
-
-func backupCommand() *cobra.Command {
-	o := &operate{}
-	c := &cobra.Command{
-		Use: "backup FILE", Short: "Copy the authorization server's store, also while it serves", Args: cobra.ExactArgs(1),
-		Long: "Writes a consistent copy as it stands at one moment. FILE must not exist; \"-\" writes to standard output.",
-		RunE: func(c *cobra.Command, args []string) error {
-			caller, err := o.dial(c.Context())
-			if err != nil {
-				return err
-			}
-			return errors.Join(writeNew(args[0], c.OutOrStdout(), func(w io.Writer) error { return caller.Stream(c.Context(), "backup", w) }), caller.Close())
-		},
-	}
-	o.flags(c)
-	return c
-}
-
-// writeNew writes a file that did not exist, whole or not at all.
-func writeNew(path string, stdout io.Writer, write func(io.Writer) error) error {
-	if path == "-" {
-		return write(stdout)
-	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // the operator names the file
-	if err != nil {
-		return err
-	}
-	err = write(f)
-	if err == nil {
-		err = f.Sync()
-	}
-	if closed := f.Close(); err == nil {
-		err = closed
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(path))
-	}
-	return nil
-}
-
-func restoreCommand() *cobra.Command {
-	o := &operate{}
-	c := &cobra.Command{
-		Use: "restore FILE", Short: "Put a backup into an empty data folder", Args: cobra.ExactArgs(1),
-		Long: "Checks the copy and its schema before anything is put in place. An existing store is never overwritten: move it away first.",
-		RunE: func(c *cobra.Command, args []string) error {
-			cfg, err := config.Load(o.file, os.Environ(), nil)
-			if err != nil {
-				return err
-			}
-			f, err := os.Open(args[0]) //nolint:gosec // the operator names the file
-			if err != nil {
-				return err
-			}
-			if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
-				return errors.Join(err, f.Close())
-			}
-			return errors.Join(server.Restore(filepath.Join(cfg.Data, server.StoreFile), f), f.Close())
-		},
-	}
-	o.flags(c)
-	return c
 }
 
 // password reads one line without showing it.

@@ -47,18 +47,23 @@ gateway:
 func serveCommand() *cobra.Command {
 	var file string
 	var example bool
+	var set config.Config
 	c := &cobra.Command{
 		Use: "serve", Short: "Run the roles of a configuration: as, gateway, resolver, fhir", Args: cobra.NoArgs,
 		Long: `Runs authorization server, gateway, resolver and embedded FHIR server in one process or apart, as the
 configuration says. The file is read first, then UMAAS_… variables, then flags; every mistake is reported at once.
-Ctrl-C or SIGTERM lets running requests finish.`,
-		Example: "  umaas serve --example > umaas.yaml\n  umaas serve --config umaas.yaml",
+Secrets belong in the file or in variables: flags can be seen by everybody on the machine.
+
+Ctrl-C or SIGTERM lets running requests finish. The log goes to standard error, a JSON object a line.`,
+		Example: `  umaas serve --example > umaas.yaml
+  umaas serve --config umaas.yaml
+  UMAAS_CLIENT_SECRET=… umaas serve --config umaas.yaml --roles gateway,resolver --health 127.0.0.1:9090`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if example {
 				_, err := fmt.Fprint(c.OutOrStdout(), exampleConfig)
 				return err
 			}
-			cfg, err := config.Load(file, os.Environ(), nil)
+			cfg, err := config.Load(file, os.Environ(), func(to *config.Config) { override(c, to, &set) })
 			if err != nil {
 				return err
 			}
@@ -66,9 +71,56 @@ Ctrl-C or SIGTERM lets running requests finish.`,
 			return serve(c.Context(), cfg, log)
 		},
 	}
-	c.Flags().StringVar(&file, "config", "", "configuration file (YAML)")
-	c.Flags().BoolVar(&example, "example", false, "print a configuration to start from")
+	f := c.Flags()
+	f.StringVar(&file, "config", "", "configuration file (YAML)")
+	f.BoolVar(&example, "example", false, "print a configuration to start from")
+	f.StringSliceVar(&set.Roles, "roles", nil, "roles of this process: as, gateway, resolver, fhir")
+	for _, s := range settings(&set) {
+		f.StringVar(s.value, s.flag, "", s.says)
+	}
 	return c
+}
+
+type setting struct {
+	flag, says string
+	value      *string
+}
+
+// settings are what flags can set: nothing secret.
+func settings(c *config.Config) []setting {
+	return []setting{
+		{"name", "the deployment, as people read it", &c.Name},
+		{"data", "folder of the stores", &c.Data},
+		{"health", "address of /healthz and /readyz", &c.Health},
+		{"issuer", "the authorization server's address, as apps use it", &c.AS.Issuer},
+		{"as-listen", "where the authorization server listens", &c.AS.Address},
+		{"gateway-base", "the gateway's origin, as apps use it", &c.Gateway.Base},
+		{"gateway-listen", "where the gateway listens", &c.Gateway.Address},
+		{"gateway-issuer", "which authorization server protects the records, where another process runs it", &c.Gateway.Issuer},
+		{"upstream", "FHIR base URL behind the gateway", &c.Gateway.Upstream},
+		{"fhir-listen", "where the embedded FHIR server listens, apart from the gateway", &c.FHIR.Address},
+	}
+}
+
+// override puts what was given as flags over the rest.
+func override(c *cobra.Command, to, given *config.Config) {
+	from := settings(given)
+	for i, s := range settings(to) {
+		if c.Flags().Changed(s.flag) {
+			*s.value = *from[i].value
+		}
+	}
+	if c.Flags().Changed("roles") {
+		to.Roles = given.Roles
+	}
+}
+
+// process is what one `umaas serve` runs: doors to the outside, and what is to be closed in reverse order.
+type process struct {
+	config.Config
+	log     *slog.Logger
+	doors   []server.Door
+	closers []func() error
 }
 
 // serve is the wiring: open what the roles need, from the inside out; open the doors; wait; close in reverse.
@@ -76,57 +128,114 @@ func serve(ctx context.Context, c config.Config, log *slog.Logger) (err error) {
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
 		return fmt.Errorf("data folder: %w", err)
 	}
-	var doors []server.Door
-	var closers []func() error
+	p := &process{Config: c, log: log}
 	defer func() {
-		for i := len(closers) - 1; i >= 0; i-- {
-			err = errors.Join(err, closers[i]())
+		for _, d := range p.doors {
+			_ = d.Listener.Close() // closed already where they were served
+		}
+		for i := len(p.closers) - 1; i >= 0; i-- {
+			err = errors.Join(err, p.closers[i]())
 		}
 	}()
 	var embedded *fhirstore.Store
 	if c.Runs("fhir") {
-		embedded, err = fhirstore.Open(fhirstore.Options{Path: filepath.Join(c.Data, server.FHIRFile), Base: c.Gateway.Base + server.FHIRPath, Now: time.Now, Logger: log})
-		if err != nil {
-			return fmt.Errorf("FHIR store: %w", err)
-		}
-		closers = append(closers, embedded.Close)
-		if !c.Runs("gateway") {
-			door, err := open(ctx, "fhir", c.FHIR.Listener, server.Insist(c.FHIR.Credential, embedded.Handler()))
-			if err != nil {
-				return err
-			}
-			doors = append(doors, door)
+		if embedded, err = p.fhir(ctx); err != nil {
+			return err
 		}
 	}
 	if c.Runs("as") {
-		as, err := server.NewAS(ctx, server.ASConfig{Issuer: c.AS.Issuer, Name: c.Name, Data: c.Data, NoSync: c.AS.NoSync, RPTLife: c.AS.RPTLife, Now: time.Now, Logger: log})
-		if err != nil {
+		if err := p.as(ctx); err != nil {
 			return err
 		}
-		closers = append(closers, as.Close)
-		door, err := open(ctx, "as", c.AS.Listener, as.Handler)
-		if err != nil {
-			return err
-		}
-		doors = append(doors, door)
-		listening, stop := context.WithCancel(ctx)
-		done := make(chan error, 1)
-		go func() { done <- control.Serve(listening, c.Data, as.Operations(), as.Streams()) }()
-		closers = append(closers, func() error { stop(); return <-done })
 	}
 	if c.Runs("gateway") {
-		rs, err := server.NewRS(ctx, gatewayConfig(c, embedded, log))
-		if err != nil {
+		if err := p.gateway(ctx, embedded); err != nil {
 			return err
 		}
-		closers = append(closers, rs.Close)
-		door, err := open(ctx, "gateway", c.Gateway.Listener, rs.Handler)
-		if err != nil {
-			return err
-		}
-		doors = append(doors, door)
 	}
-	return doorsOpen(ctx, c, log, doors)
+	return doorsOpen(ctx, c, log, p.doors)
+}
+
+func (p *process) fhir(ctx context.Context) (*fhirstore.Store, error) {
+	embedded, err := openEmbedded(p.Config, p.log)
+	if err != nil {
+		return nil, err
+	}
+	p.closers = append(p.closers, embedded.Close)
+	if p.Runs("gateway") {
+		return embedded, nil
+	}
+	return embedded, p.open(ctx, "fhir", p.FHIR.Listener, server.Insist(p.FHIR.Credential, embedded.Handler()))
+}
+
+func openEmbedded(c config.Config, log *slog.Logger) (*fhirstore.Store, error) {
+	s, err := fhirstore.Open(fhirstore.Options{Path: filepath.Join(c.Data, server.FHIRFile), Base: fhirBase(c), Now: time.Now, Logger: log})
+	if err != nil {
+		return nil, fmt.Errorf("open FHIR store (does another process have it?): %w", err)
+	}
+	return s, nil
+}
+
+// fhirBase is the base in the embedded server's links: as the gateway addresses it.
+func fhirBase(c config.Config) string {
+	switch {
+	case c.FHIR.Base != "":
+		return c.FHIR.Base
+	case c.Runs("gateway") || c.FHIR.Address == "":
+		return c.Gateway.Base + server.FHIRPath
+	case c.FHIR.TLSCert != "":
+		return "https://" + c.FHIR.Address
+	default:
+		return "http://" + c.FHIR.Address
+	}
+}
+
+func (p *process) as(ctx context.Context) error {
+	as, err := server.NewAS(ctx, server.ASConfig{
+		Issuer: p.AS.Issuer, Name: p.Name, Data: p.Data, NoSync: p.AS.NoSync, RPTLife: p.AS.RPTLife, Now: time.Now, Logger: p.log,
+	})
+	if err != nil {
+		return err
+	}
+	p.closers = append(p.closers, as.Close)
+	if err := p.open(ctx, "as", p.AS.Listener, as.Handler); err != nil {
+		return err
+	}
+	return p.control(ctx, control.AS, as.Operations(), as.Streams())
+}
+
+func (p *process) gateway(ctx context.Context, embedded *fhirstore.Store) error {
+	rs, err := server.NewRS(ctx, gatewayConfig(p.Config, embedded, p.log))
+	if err != nil {
+		return err
+	}
+	p.closers = append(p.closers, rs.Close)
+	if err := p.open(ctx, "gateway", p.Gateway.Listener, rs.Handler); err != nil {
+		return err
+	}
+	return p.control(ctx, control.Gateway, rs.Operations(), nil)
+}
+
+// control opens the operator's socket of a role whose store this process holds.
+func (p *process) control(ctx context.Context, socket string, ops control.Operations, streams map[string]control.Stream) error {
+	l, err := control.Listen(ctx, p.Data, socket)
+	if err != nil {
+		return err
+	}
+	answering, stop := context.WithCancel(context.WithoutCancel(ctx)) // until the store closes, also while requests finish
+	done := make(chan error, 1)
+	go func() { done <- control.Serve(answering, l, ops, streams) }()
+	p.closers = append(p.closers, func() error { stop(); return <-done })
+	return nil
+}
+
+func (p *process) open(ctx context.Context, name string, l config.Listener, h http.Handler) error {
+	door, err := open(ctx, name, l, h)
+	if err != nil {
+		return err
+	}
+	p.doors = append(p.doors, door)
+	return nil
 }
 
 // doorsOpen answers until the process is told to stop. Readiness follows the doors.

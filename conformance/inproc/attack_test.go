@@ -361,6 +361,7 @@ func TestSEC_55_TokensThatAreNone(t *testing.T) {
 func TestSEC_37_ExpiredRPT(t *testing.T) {
 	for _, format := range []string{"opaque", "jwt"} {
 		t.Run(format, func(t *testing.T) {
+			t.Parallel()
 			w := own(t, demo.Options{RPTLife: 2 * time.Second, RPTFormat: format})
 			g := w.give(t, "maria", fluAsk, fluTicks...)
 			target := g.Launch.FHIRBase + "/AllergyIntolerance?patient=maria"

@@ -30,7 +30,6 @@ type chrome struct {
 	axe        string // the source of axe-core
 	mu         sync.Mutex
 	complaints []string
-	seen       []string // pages that were looked at
 }
 
 // browser starts Chromium with an empty profile.
@@ -61,6 +60,7 @@ func browser(t *testing.T) *chrome {
 	ctx, closeTab := chromedp.NewContext(allocator, chromedp.WithErrorf(func(string, ...any) {}), chromedp.WithListener(c.listen))
 	t.Cleanup(func() { closeTab(); cancel(); stop() })
 	c.Context = ctx
+	check(t, chromedp.Do(ctx)) // starts it, for as long as the test runs
 	c.run(func(ctx context.Context, t *chromedp.Target) (chromedp.Void, error) {
 		_, err := cdp.Call(ctx, t, log.Enable, cdp.Empty{})
 		return chromedp.Void{}, err
@@ -212,20 +212,23 @@ func (c *chrome) scheme(name string) {
 
 var plain = regexp.MustCompile(`[^a-z0-9-]+`)
 
-// look examines the page as it stands: nothing scrolls sideways at 320 px (AX-03), axe-core finds nothing on a large light
-// screen and on a small dark one, and pictures go to $UMAAS_SCREENSHOTS.
+// look examines the page as it stands: nothing scrolls sideways at 320 px (AX-03), axe-core finds nothing on a small dark
+// screen and on a large light one, and pictures go to $UMAAS_SCREENSHOTS.
 func (c *chrome) look(name string) {
 	c.t.Helper()
-	c.seen = append(c.seen, name)
 	c.size(320)
-	if over := js[int](c, `document.documentElement.scrollWidth - document.documentElement.clientWidth`); over > 0 {
-		c.t.Errorf("%s scrolls sideways by %d px at 320 px", name, over)
-	}
-	c.size(375)
-	c.save(name + "-375")
 	c.scheme("dark")
+	if over := js[int](c, `document.documentElement.scrollWidth - document.documentElement.clientWidth`); over > 0 {
+		wide := js[string](c, `[...document.querySelectorAll("main *")].filter(e => e.getBoundingClientRect().right > innerWidth).map(e => e.outerHTML.slice(0, 120)).slice(-1).join("")`)
+		c.t.Errorf("%s scrolls sideways by %d px at 320 px: %s", name, over, wide)
+	}
 	c.violations(name + " on a small dark screen")
-	c.save(name + "-375-dark")
+	if os.Getenv("UMAAS_SCREENSHOTS") != "" {
+		c.size(375)
+		c.save(name + "-375-dark")
+		c.scheme("light")
+		c.save(name + "-375")
+	}
 	c.scheme("light")
 	c.size(1280)
 	c.violations(name + " on a large light screen")

@@ -4,4 +4,7 @@
 //
 // The servers are booted once per group of tests and shared; each test plays with people of its own, so that their order
 // does not matter.
+//
+// What is not on a machine (a browser, node and its packages, the external test data in $UMAAS_TESTDATA) is told in one line
+// and left out; UMAAS_TEST_REQUIRE=all makes that a failure. $UMAAS_SCREENSHOTS names a folder for pictures of every page.
 package inproc

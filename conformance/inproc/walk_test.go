@@ -14,7 +14,7 @@ import (
 // generator in place of the demo's own.
 func TestWalk(t *testing.T) {
 	t.Run("opaque", func(t *testing.T) { walk(t, common(t, "common")) })
-	t.Run("jwt", func(t *testing.T) { walk(t, own(t, demo.Options{RPTFormat: "jwt"})) })
+	t.Run("jwt", func(t *testing.T) { walk(t, common(t, "jwt")) })
 	t.Run("loaded", func(t *testing.T) {
 		w := own(t, demo.Options{Load: testdata(t, "nimbus-juvenile-10")})
 		if n := len(w.World.Patients); n < 10 {
@@ -54,7 +54,7 @@ func testdata(t *testing.T, name string) string {
 
 // TestWalk_JWTForm: the walk above does not pass by accident on opaque tokens; a resource server that asks for JWT gets them.
 func TestWalk_JWTForm(t *testing.T) {
-	w := own(t, demo.Options{RPTFormat: "jwt"})
+	w := common(t, "jwt")
 	g := w.give(t, "ravi", fluAsk, fluTicks...)
 	if strings.Count(g.RPT, ".") != 2 {
 		t.Fatalf("the RPT has %d dots, want a JWS", strings.Count(g.RPT, "."))

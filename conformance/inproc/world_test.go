@@ -77,7 +77,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// common is the world that well-behaved tests share; a group that fills limits or logs takes a name of its own.
+// common is a world that tests share: well-behaved ones "common", those that fill limits one of their own; "jwt" gives RPTs
+// in that form.
 func common(t *testing.T, name string) *world {
 	t.Helper()
 	booted.Lock()
@@ -90,7 +91,7 @@ func common(t *testing.T, name string) *world {
 		t.Fatal(err)
 	}
 	booted.folders = append(booted.folders, folder)
-	w, err := start(context.WithoutCancel(t.Context()), demo.Options{Data: folder})
+	w, err := start(context.WithoutCancel(t.Context()), demo.Options{Data: folder, RPTFormat: map[string]string{"jwt": "jwt"}[name]})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -324,12 +325,19 @@ func send(t *testing.T, method, target string, header http.Header, body io.Reade
 	for name, values := range header {
 		req.Header[name] = values
 	}
-	res, err := quiet.Do(req)
+	a, err := exchange(req)
 	check(t, err)
+	return a
+}
+
+func exchange(req *http.Request) (answer, error) {
+	res, err := quiet.Do(req)
+	if err != nil {
+		return answer{}, err
+	}
 	defer func() { _ = res.Body.Close() }() // read to its end below
 	raw, err := io.ReadAll(io.LimitReader(res.Body, 32<<20))
-	check(t, err)
-	return answer{Status: res.StatusCode, Header: res.Header, Body: raw}
+	return answer{Status: res.StatusCode, Header: res.Header, Body: raw}, err
 }
 
 // get asks with a bearer token.

@@ -3,6 +3,8 @@ package store
 import (
 	"errors"
 	"net/http"
+
+	"github.com/umaas/umaas/fhir"
 )
 
 // patch answers PATCH Type/id and PATCH Type?criteria with a JSON Patch (http.html#patch). The patched resource is checked like any
@@ -27,9 +29,9 @@ func (s *Store) patch(t *txn, req *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	body, err := applyPatch(current.raw, req.body)
+	body, err := fhir.ApplyPatch(current.raw, req.body)
 	switch {
-	case errors.Is(err, errPatchSyntax):
+	case errors.Is(err, fhir.ErrPatchSyntax):
 		return reply{}, invalid("%v", err)
 	case err != nil:
 		return reply{}, refuse(http.StatusUnprocessableEntity, "processing", "the patch cannot be applied to the current version")

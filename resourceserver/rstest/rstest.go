@@ -61,7 +61,8 @@ func New() *AS {
 	}
 }
 
-// Give makes a token for a grant; empty Issuer, JTI and Kind are filled in.
+// Give makes a token for a grant; empty Issuer, JTI and Kind are filled in. The owner of a record set in it holds all of that record,
+// as a patient does of her own, until Relate says otherwise.
 func (a *AS) Give(g resourceserver.Grant) (token string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -75,6 +76,11 @@ func (a *AS) Give(g resourceserver.Grant) (token string) {
 	}
 	if g.Kind == "" {
 		g.Kind = resourceserver.KindRPT
+	}
+	for _, p := range g.Permissions {
+		if p.Set.Level == resourceserver.LevelRecord && p.Set.User != "" {
+			a.relate(p.Set.User, p.Set.Patient, everything())
+		}
 	}
 	a.grants[token] = g
 	return token
@@ -110,13 +116,27 @@ func (a *AS) Revoke(token string) {
 func (a *AS) Relate(user, patient, smart string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	set, _ := scopes.ParseSet(smart)
+	a.relate(user, patient, set)
+}
+
+// relate needs a.mu.
+func (a *AS) relate(user, patient string, set scopes.Set) {
 	if a.relations[user] == nil {
 		a.relations[user] = map[string]scopes.Set{}
 	}
-	set, _ := scopes.ParseSet(smart)
 	if a.relations[user][patient] = set; len(set) == 0 {
 		delete(a.relations[user], patient)
 	}
+}
+
+// everything is what a person holds over her own record, the types that "*" leaves out among it (GW-01).
+func everything() scopes.Set {
+	all := scopes.Set{{Context: scopes.Patient, Type: "*", Letters: scopes.Create | scopes.Read | scopes.Update | scopes.Delete | scopes.Search}}
+	for _, t := range []string{"AuditEvent", "Basic", "Binary", "Consent", "Provenance", "Subscription"} {
+		all = append(all, scopes.Scope{Context: scopes.Patient, Type: t, Letters: all[0].Letters})
+	}
+	return all
 }
 
 // SetDown makes the server unreachable, or reachable again.

@@ -7,13 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
 	"os"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/go-playground/validator/v10"
 	"github.com/goccy/go-yaml"
 )
 
@@ -25,12 +23,12 @@ type Config struct {
 	AS      AS       `yaml:"as"`
 	Gateway Gateway  `yaml:"gateway"`
 	FHIR    FHIR     `yaml:"fhir"`
-	Health  string   `yaml:"health" validate:"omitempty,hostname_port"` // address of /healthz and /readyz, on a listener of its own
+	Health  string   `yaml:"health" validate:"omitempty,host_port"` // address of /healthz and /readyz, on a listener of its own
 }
 
 // Listener is where a role listens. Without TLS files it must be on loopback, or behind a proxy that ends TLS.
 type Listener struct {
-	Address string `yaml:"listen" validate:"omitempty,hostname_port"`
+	Address string `yaml:"listen" validate:"omitempty,host_port"`
 	TLSCert string `yaml:"tls_cert" validate:"required_with=TLSKey,omitempty,file"`
 	TLSKey  string `yaml:"tls_key" validate:"required_with=TLSCert,omitempty,file"`
 	Proxied bool   `yaml:"behind_tls_proxy"`
@@ -59,7 +57,8 @@ type Gateway struct {
 // FHIR is the embedded FHIR server. It listens only where it runs apart from the gateway.
 type FHIR struct {
 	Listener   `yaml:",inline"`
-	Credential string `yaml:"authorization" validate:"required_with=Address"` // the Authorization header it insists on
+	Base       string `yaml:"base" validate:"omitempty,url"` // FHIR base URL as the gateway addresses it; empty: from listen
+	Credential string `yaml:"authorization"`                 // the Authorization header it insists on
 }
 
 // Runs reports a role.
@@ -94,7 +93,7 @@ func (c *Config) variables() map[string]*string {
 		"UMAAS_GATEWAY_LISTEN": &c.Gateway.Address, "UMAAS_GATEWAY_BASE": &c.Gateway.Base, "UMAAS_UPSTREAM": &c.Gateway.Upstream,
 		"UMAAS_UPSTREAM_AUTHORIZATION": &c.Gateway.Credential, "UMAAS_GATEWAY_ISSUER": &c.Gateway.Issuer,
 		"UMAAS_CLIENT_ID": &c.Gateway.ClientID, "UMAAS_CLIENT_SECRET": &c.Gateway.Secret, "UMAAS_STATE_KEY": &c.Gateway.StateKey,
-		"UMAAS_HEALTH": &c.Health, "UMAAS_FHIR_LISTEN": &c.FHIR.Address, "UMAAS_FHIR_AUTHORIZATION": &c.FHIR.Credential,
+		"UMAAS_HEALTH": &c.Health, "UMAAS_FHIR_LISTEN": &c.FHIR.Address, "UMAAS_FHIR_AUTHORIZATION": &c.FHIR.Credential, "UMAAS_FHIR_BASE": &c.FHIR.Base,
 	}
 }
 
@@ -117,54 +116,3 @@ func (c *Config) fromEnvironment(environ []string) error {
 	}
 	return nil
 }
-
-// Check reports everything that is wrong, a line each.
-func (c Config) Check() error {
-	var mistakes []error
-	var fields validator.ValidationErrors
-	if err := validator.New(validator.WithRequiredStructEnabled()).Struct(c); errors.As(err, &fields) {
-		for _, f := range fields {
-			mistakes = append(mistakes, fmt.Errorf("%s: %s %s", strings.TrimPrefix(f.Namespace(), "Config."), f.Tag(), f.Param()))
-		}
-	} else if err != nil {
-		mistakes = append(mistakes, err)
-	}
-	for _, rule := range []struct {
-		bad  bool
-		says string
-	}{
-		{c.Runs("as") && c.AS.Issuer == "", "as.issuer: required where the role as runs"},
-		{c.Runs("as") && c.AS.Address == "", "as.listen: required where the role as runs"},
-		{c.Runs("gateway") && c.Gateway.Address == "", "gateway.listen: required where the role gateway runs"},
-		{c.Runs("gateway") && c.Gateway.Base == "", "gateway.base: the origin as the outside sees it is required where the role gateway runs"},
-		{c.Runs("gateway") && c.Gateway.Issuer == "" && c.AS.Issuer == "", "gateway.issuer: which authorization server protects the records?"},
-		{c.Runs("gateway") && c.Gateway.Upstream == "" && !c.Runs("fhir"), "gateway.upstream: name a FHIR base, or run the role fhir in this process"},
-		{c.Runs("resolver") && !c.Runs("gateway"), "roles: resolver runs in the process of the gateway; name both"},
-		{c.Runs("fhir") && !c.Runs("gateway") && c.FHIR.Address == "", "fhir.listen: required where fhir runs without the gateway"},
-		{open(c.AS.Listener, c.AS.Issuer), "as: without TLS files listen on loopback, or say behind_tls_proxy"},
-		{open(c.Gateway.Listener, c.Gateway.Base), "gateway: without TLS files listen on loopback, or say behind_tls_proxy"},
-		{open(c.FHIR.Listener, ""), "fhir: without TLS files listen on loopback, or say behind_tls_proxy"},
-	} {
-		if rule.bad {
-			mistakes = append(mistakes, errors.New(rule.says))
-		}
-	}
-	if mistakes == nil {
-		return nil
-	}
-	return fmt.Errorf("configuration:\n%w", errors.Join(mistakes...))
-}
-
-// open reports a listener that would speak plain HTTP to a network, or an outside URL without TLS.
-func open(l Listener, outside string) bool {
-	if u, err := url.Parse(outside); outside != "" && (err != nil || u.Scheme == "http" && !local(u.Hostname())) {
-		return true
-	}
-	if l.Address == "" || l.TLSCert != "" || l.Proxied {
-		return false
-	}
-	host := l.Address[:strings.LastIndexByte(l.Address, ':')]
-	return !local(strings.Trim(host, "[]"))
-}
-
-func local(host string) bool { return host == "localhost" || host == "127.0.0.1" || host == "::1" }

@@ -58,6 +58,10 @@ func (SMART) Describe(rights []umaas.Right, _ string) []umaas.Item {
 			if !slices.Contains(have.types, l.types[0]) {
 				have.types = append(have.types, l.types[0])
 			}
+			if have.remark == "" {
+				have.remark = l.remark
+			}
+			have.sensitive = have.sensitive || l.sensitive
 		}
 	}
 	items := make([]umaas.Item, 0, len(order))
@@ -81,9 +85,13 @@ func describe(scope string, constraints []uma.Constraint) (key string, l line) {
 	switch {
 	case known && l.block.id != "":
 		l.group, l.list, l.long, l.sensitive = w.group, w.list, w.long, sensitiveTypes[name]
-		if l.block.id != "see" || strings.Contains(w.remark, "relatives") || strings.Contains(w.remark, "also") || strings.Contains(w.remark, "anything") {
+		if w.on == "" || slices.Contains(strings.Fields(w.on), l.block.id) {
 			l.remark = w.remark
 		}
+	case context == "sens" || context == "conf": // labels: always in the sensitive block (TX-07)
+		l.block, l.group, l.sensitive, l.fallback = block{"see", "", "See"}, "fallback", true, true
+		l.list = fmt.Sprintf("another specially protected kind (“%s”)", rest)
+		l.long = "this server has no better words for it"
 	default:
 		if l.block.id == "" {
 			l.block, name = block{"see", "", "Use"}, scope
@@ -120,16 +128,22 @@ func (l *line) narrowBy(name, query string) {
 		switch {
 		case ok && param == "category":
 			l.list = narrower
+			l.sensitive = l.sensitive || narrower == genetic
 		case value == "active" && strings.HasSuffix(param, "status"):
 			l.list += ", only current ones"
-		case strings.HasPrefix(value, "ge"):
+		case strings.HasPrefix(value, "ge") && isDate(value[2:]):
 			l.list += period(value[2:], "")
-		case strings.HasPrefix(value, "le"):
+		case strings.HasPrefix(value, "le") && isDate(value[2:]):
 			l.list += period("", value[2:])
 		default:
 			l.list = "a part of " + l.list + ", by a technical rule"
 		}
 	}
+}
+
+// isDate tells a FHIR date or instant from a code that begins like a comparison ("general").
+func isDate(s string) bool {
+	return len(s) >= 4 && strings.Trim(s[:4], "0123456789") == "" && strings.Trim(s, "0123456789-:.TZ+") == ""
 }
 
 func period(from, to string) string {

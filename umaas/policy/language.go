@@ -17,12 +17,7 @@ var _ umaas.ScopeLanguage = SMART{}
 
 // Intersect keeps the asked scopes that are given too, under the constraints of both sides.
 func (SMART) Intersect(asked, given umaas.Right) []umaas.Right {
-	var common []string
-	for _, s := range asked.Scopes {
-		if slices.Contains(given.Scopes, s) && !slices.Contains(common, s) {
-			common = append(common, s)
-		}
-	}
+	common := shared(asked.Scopes, given.Scopes)
 	if len(common) == 0 {
 		return nil
 	}
@@ -31,14 +26,56 @@ func (SMART) Intersect(asked, given umaas.Right) []umaas.Right {
 
 // Covers reports whether every asked scope is given without a constraint that the asker did not accept himself.
 func (SMART) Covers(given []umaas.Right, asked umaas.Right) bool {
-	for _, s := range asked.Scopes {
-		if !slices.ContainsFunc(given, func(g umaas.Right) bool {
-			return slices.Contains(g.Scopes, s) && within(g.Constraints, asked.Constraints)
-		}) {
-			return false
+	left := asked.Scopes
+	for _, g := range given {
+		if within(g.Constraints, asked.Constraints) {
+			left = without(left, g.Scopes)
 		}
 	}
-	return true
+	return len(left) == 0
+}
+
+// lookup is a set of scopes: a map where lists are long (a whole record has 730 scopes), a scan where that is cheaper.
+func lookup(list []string, asked int) func(string) bool {
+	if len(list)*asked <= 1<<10 {
+		return func(s string) bool { return slices.Contains(list, s) }
+	}
+	set := make(map[string]bool, len(list))
+	for _, s := range list {
+		set[s] = true
+	}
+	return func(s string) bool { return set[s] }
+}
+
+// shared lists the asked scopes that are given too, in the order asked, once each.
+func shared(asked, given []string) []string {
+	has := lookup(given, len(asked))
+	out := make([]string, 0, min(len(asked), len(given)))
+	var repeated func(string) bool
+	if len(asked) > 32 {
+		seen := make(map[string]bool, len(asked))
+		repeated = func(s string) bool { was := seen[s]; seen[s] = true; return was }
+	} else {
+		repeated = func(s string) bool { return slices.Contains(out, s) }
+	}
+	for _, s := range asked {
+		if has(s) && !repeated(s) {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// without lists the asked scopes that are not given. It does not write to either list.
+func without(asked, given []string) []string {
+	has := lookup(given, len(asked))
+	var left []string
+	for _, s := range asked {
+		if !has(s) {
+			left = append(left, s)
+		}
+	}
+	return left
 }
 
 // Translate maps `patient/…` onto record sets and `user/…` onto user-level sets, restricted to what is registered there.
@@ -57,8 +94,9 @@ func (SMART) Translate(scope string, registered []string) (level string, right u
 		return "", umaas.Right{}, false
 	}
 	letters, query := parsed.UMA(typesOf(registered))
+	has := lookup(registered, len(letters))
 	for _, l := range letters {
-		if slices.Contains(registered, l) {
+		if has(l) {
 			right.Scopes = append(right.Scopes, l)
 		}
 	}

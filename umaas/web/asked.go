@@ -32,7 +32,7 @@ func (s *Site) asked(v *visit) error {
 		switch {
 		case row.Open:
 			row.State = "asked.waiting"
-			row.Token = v.formToken(withdrawal(r.Owner, r.Key), "")
+			row.Token = v.formToken(withdrawal(r.Key), "")
 		case r.State == umaas.RequestAllowed:
 			row.State = "asked.allowed"
 		case r.State == umaas.RequestDenied:
@@ -45,9 +45,7 @@ func (s *Site) asked(v *visit) error {
 	return s.render(v, http.StatusOK, "asked", frame{Title: "asked.title", Here: "asked"}, d)
 }
 
-func withdrawal(owner umaas.AccountID, key umaas.Key) string {
-	return "withdraw " + string(owner) + " " + key.String()
-}
+func withdrawal(key umaas.Key) string { return "withdraw " + key.String() }
 
 func (s *Site) withdraw(v *visit) error {
 	if err := v.readForm(nil); err != nil {
@@ -57,11 +55,10 @@ func (s *Site) withdraw(v *visit) error {
 	if err != nil {
 		return errors.Join(errNoPage, err)
 	}
-	owner := umaas.AccountID(v.Param("owner"))
-	if err := v.checkToken(withdrawal(owner, key), ""); err != nil {
+	if err := v.checkToken(withdrawal(key), ""); err != nil {
 		return err
 	}
-	if err := s.Service.WithdrawRequest(v.Request.Context(), v.owner(), owner, key); err != nil {
+	if err := s.Service.WithdrawRequest(v.Request.Context(), v.owner(), key); err != nil {
 		return err
 	}
 	v.leaveNotice("withdrawn")

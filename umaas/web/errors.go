@@ -28,7 +28,7 @@ func messageFor(err error) message {
 		return message{http.StatusBadRequest, "tx16"}
 	case errors.Is(err, umaas.ErrOtherPerson):
 		return message{http.StatusForbidden, "tx24-other"}
-	case errors.Is(err, errOutOfDate), errors.Is(err, umaas.ErrChanged), errors.Is(err, umaas.ErrBadAnswer):
+	case errors.Is(err, errOutOfDate), errors.Is(err, umaas.ErrChanged), errors.Is(err, umaas.ErrBadAnswer), errors.Is(err, umaas.ErrNothingChosen):
 		return message{http.StatusBadRequest, "tx21"}
 	case errors.Is(err, umaas.ErrNotFound):
 		return message{http.StatusNotFound, "tx20"}
@@ -46,7 +46,7 @@ func messageFor(err error) message {
 		return message{http.StatusBadRequest, "tx16"}
 	case uma.ErrInvalidClient.Code, uma.ErrUnauthorizedClient.Code, uma.ErrInvalidRedirectURI.Code, uma.ErrInvalidRequest.Code:
 		return message{http.StatusBadRequest, "tx18"}
-	case uma.ErrInvalidScope.Code:
+	case uma.ErrInvalidScope.Code, uma.ErrInvalidTarget.Code, uma.ErrUnsupportedResponse.Code, "request_not_supported", "request_uri_not_supported":
 		return message{http.StatusBadRequest, "tx12"}
 	case uma.ErrAccessDenied.Code:
 		return message{http.StatusForbidden, "tx20-forbidden"}

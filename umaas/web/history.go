@@ -66,7 +66,7 @@ func (s *Site) history(v *visit) error {
 // days groups entries that read the same.
 func (s *Site) days(v *visit, entries []umaas.HistoryEntry) []day {
 	var out []day
-	for _, e := range entries {
+	for _, e := range settled(entries) {
 		g, ok := s.groupOf(v, e)
 		if !ok {
 			continue
@@ -88,6 +88,21 @@ func (s *Site) days(v *visit, entries []umaas.HistoryEntry) []day {
 		o.Times, o.From, o.Entries = o.Times+1, e.Time, append(o.Entries, g.Entries...)
 	}
 	return out
+}
+
+// settled leaves out a write's intent where its outcome stands beside it: one write is one line. An intent alone is a
+// write that was cut short, and stays.
+func settled(entries []umaas.HistoryEntry) []umaas.HistoryEntry {
+	const intent = "intent"
+	done := map[string]bool{}
+	for _, e := range entries {
+		if e.Access != nil && e.Access.Reason != intent && e.RequestID != "" {
+			done[e.RequestID+" "+e.Access.Interaction] = true
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(entries), func(e umaas.HistoryEntry) bool {
+		return e.Access != nil && e.Access.Reason == intent && done[e.RequestID+" "+e.Access.Interaction]
+	})
 }
 
 // groupOf words one entry. Steps of the protocol that tell an owner nothing are left out.

@@ -146,6 +146,31 @@ func TestPG_03_Refuse(t *testing.T) {
 	}
 }
 
+// TestPG_01_FreshSignIn: an app that asks for a fresh sign-in gets one of somebody who is signed in, and the old one ends.
+func TestPG_01_FreshSignIn(t *testing.T) {
+	w := newWorld(t)
+	home, err := url.Parse(w.server.URL)
+	w.must(err)
+	for _, extra := range []string{"prompt=login", "max_age=0"} {
+		b := w.browser()
+		b.signIn(b.get("/me"), "alice")
+		old := b.Jar.Cookies(home)
+		w.sleep(time.Second)
+		p := b.get(w.server.URL + "/authorize?" + extra + "&" + url.Values{
+			"response_type": {"code"}, "client_id": {string(portal)}, "redirect_uri": {w.app.URL + "/cb"}, "code_challenge_method": {"S256"},
+			"code_challenge": {"E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"}, "scope": {"openid"},
+		}.Encode())
+		want(t, p, 200, "Sign in", "Sign in – Health Keys")
+		w.sleep(time.Second)
+		want(t, b.signIn(p, "alice"), 200, "Doctor's Desk will know who you are", "Share with an app – Health Keys")
+		again := w.browser()
+		again.Jar.SetCookies(home, old)
+		if p := again.get("/me"); p.url.Path != "/login" {
+			t.Errorf("%s: the sign-in before still counts at %s", extra, p.url)
+		}
+	}
+}
+
 func TestPG_03_SMARTLaunch(t *testing.T) {
 	w := newWorld(t)
 	b := w.browser()

@@ -181,6 +181,14 @@ func TestErrorPages(t *testing.T) {
 			t.Errorf("%s is shown: %s", path, p.body)
 		}
 	}
+	asked := "/authorize?response_type=code&client_id=" + string(flu) + "&redirect_uri=" + url.QueryEscape(w.app.URL+"/cb") +
+		"&code_challenge_method=S256&code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&scope="
+	offered := b.get(asked + "nothing").heading() // TX-12
+	for _, query := range []string{"patient/Patient.r", "openid&resource=https://canary.example", "openid&request_uri=https://canary.example"} {
+		if p := b.get(asked + query); p.status != 400 || p.heading() != offered || offered == "We cannot send you back" || strings.Contains(p.body, "canary") {
+			t.Errorf("%s: %d %s", query, p.status, p.heading())
+		}
+	}
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, w.server.URL+"/canary", nil)
 	w.must(err)
 	r.Header.Set("Accept", "text/html")

@@ -53,7 +53,7 @@ type Sharing interface {
 // Asking is the requesting party's own list.
 type Asking interface {
 	Asked(ctx context.Context, party umaas.AccountID) ([]umaas.RequestView, error)
-	WithdrawRequest(ctx context.Context, party, owner umaas.AccountID, key umaas.Key) error
+	WithdrawRequest(ctx context.Context, party umaas.AccountID, key umaas.Key) error
 }
 
 // SignIn checks a password. The cookie belongs to a new session. Errors say the same for unknown people and wrong

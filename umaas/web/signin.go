@@ -53,7 +53,9 @@ func (s *Site) login(v *visit) error {
 		return err
 	}
 	flow := v.form.Get("flow")
-	if v.session != nil { // a second click of the first form, or a form of before: nothing to do again
+	if again, err := s.asksAgain(v, flow); err != nil {
+		return err
+	} else if v.session != nil && !again { // a second click of the first form, or a form of before: nothing to do again
 		return v.seeOther(afterSignIn(flow, ""))
 	}
 	if err := v.checkToken("login", flow); err != nil {
@@ -67,6 +69,11 @@ func (s *Site) login(v *visit) error {
 	cookie, _, err := s.SignIn.Password(v.Request.Context(), d.Login, v.form.Get("password"), v.ClientIP())
 	switch {
 	case err == nil:
+		if v.session != nil { // the sign-in before this one ends with it (PS-10)
+			if err := s.endSession(v); err != nil {
+				return err
+			}
+		}
 		v.setCookie(s.SessionCookie, cookie)
 		v.dropCookie(v.preName())
 		return v.seeOther(afterSignIn(flow, d.To))
@@ -79,6 +86,16 @@ func (s *Site) login(v *visit) error {
 		return s.again(v, http.StatusUnprocessableEntity, d)
 	}
 	return err
+}
+
+// asksAgain reports a flow that wants a fresh sign-in of somebody who is signed in (OpenID Connect Core §3.1.2.1: prompt,
+// max_age).
+func (s *Site) asksAgain(v *visit, flow string) (bool, error) {
+	if v.session == nil || flow == "" {
+		return false, nil
+	}
+	f, err := s.Service.Flow(v.Request.Context(), flow, v.browser(), v.session)
+	return err == nil && f.Step == umaas.StepSignIn, err
 }
 
 // again shows the form with what went wrong, and in a flow with the app it leads to.

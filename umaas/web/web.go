@@ -111,5 +111,5 @@ func (s *Site) Mount(r gin.IRouter) {
 	do("/me/share", s.signedIn(s.newShare))
 	see("/me/history", s.signedIn(s.history))
 	see("/me/asked", s.signedIn(s.asked))
-	do("/me/asked/:owner/:key/withdraw", s.signedIn(s.withdraw))
+	do("/me/asked/:key/withdraw", s.signedIn(s.withdraw))
 }

@@ -14,7 +14,6 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
-	"syscall"
 	"time"
 )
 
@@ -30,6 +29,9 @@ type Options struct {
 
 // Run takes all measurements in turn.
 func Run(ctx context.Context, o Options) error {
+	if runtime.GOOS != "linux" {
+		return fmt.Errorf("umaas bench reads what its servers use from /proc and runs on Linux alone, not on %s", runtime.GOOS)
+	}
 	b := &run{Options: o}
 	b.say("%s/%s, %d processors, %s; %d connections, %d flows a measurement\n", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version(), o.Connections, o.Flows)
 	for _, step := range []struct {
@@ -71,14 +73,6 @@ func signature() (time.Duration, error) {
 	}
 	after, err := ownCPU()
 	return (after - before) / n, err
-}
-
-func ownCPU() (time.Duration, error) {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		return 0, err
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano()), nil
 }
 
 // measured is one measurement against one child.
@@ -125,6 +119,11 @@ func (b *run) tokens(ctx context.Context) error {
 		return err
 	}
 	b.say("one raw ES256 signature: %s", unit)
+	floor, err := b.measure(ctx, b.Connections, b.Flows, "--data", b.folder("bare"), "--bare")
+	if err != nil {
+		return err
+	}
+	b.say("the three exchanges of a flow with net/http alone: %s of server CPU = %.1f signatures", floor.cpu, float64(floor.cpu)/float64(unit))
 	for _, c := range []struct {
 		format string
 		target float64
@@ -208,9 +207,7 @@ func diskOf(folder string) (int64, error) {
 		if err != nil {
 			return 0, err
 		}
-		if s, ok := info.Sys().(*syscall.Stat_t); ok {
-			total += s.Blocks * 512
-		}
+		total += blocksOf(info)
 	}
 	return total, nil
 }

@@ -26,6 +26,7 @@ type ServeOptions struct {
 	Format  string
 	NoSync  bool
 	Sets    int
+	Bare    bool      // no authorization server: the same exchanges answered with fixed JSON, the floor of any server
 	Started time.Time // of the process
 	Out     io.Writer
 }
@@ -42,6 +43,9 @@ func Serve(ctx context.Context, o ServeOptions) error {
 		return err
 	}
 	issuer := "http://" + l.Addr().String()
+	if o.Bare {
+		return serveBare(ctx, l, issuer, o.Out)
+	}
 	as, err := server.NewAS(ctx, server.ASConfig{Issuer: issuer, Name: "bench", Data: o.Data, NoSync: o.NoSync, Now: time.Now, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return err

@@ -1,5 +1,5 @@
-// Package control is how the operator's commands reach the authorization server on the same machine. While a server runs,
-// it owns its store; commands then speak to it over a socket in the data folder that only its own user can open. While
+// Package control is how the operator's commands reach the servers on the same machine. While a server runs, it owns its
+// store; commands then speak to it over a socket in the data folder that only its own user can open. While
 // none runs, the same operations run on the store directly. Either way there is one implementation: Operations.
 package control
 
@@ -40,22 +40,38 @@ func Op[In, Out any](fn func(context.Context, In) (Out, error)) Operation {
 	}
 }
 
-const socketName = "control.sock"
+// The sockets of a data folder, one for each role that has operations: roles apart may share the folder.
+const (
+	AS      = "control.sock"
+	Gateway = "gateway.sock"
+)
 
-// Serve answers on the data folder's socket until ctx ends.
-func Serve(ctx context.Context, folder string, ops Operations, streams map[string]Stream) error {
-	path := filepath.Join(folder, socketName)
+// longest is what every system takes as the path of a socket (sun_path of the BSDs, less its end).
+const longest = 103
+
+// Listen opens a socket in the data folder. Only a process that holds the role's store may call it: what an earlier one left
+// behind is removed.
+func Listen(ctx context.Context, folder, socket string) (net.Listener, error) {
+	path := filepath.Join(folder, socket)
+	if len(path) > longest {
+		return nil, fmt.Errorf("control socket: the path of the data folder is too long for a socket in it (%d bytes, at most %d): choose a shorter one", len(folder), longest-len(socket)-1)
+	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("control socket: %w", err)
+		return nil, fmt.Errorf("control socket: %w", err)
 	}
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "unix", path)
 	if err != nil {
-		return fmt.Errorf("control socket: %w", err)
+		return nil, fmt.Errorf("control socket: %w", err)
 	}
 	if err := os.Chmod(path, 0o600); err != nil {
-		return errors.Join(fmt.Errorf("control socket: %w", err), l.Close())
+		return nil, errors.Join(fmt.Errorf("control socket: %w", err), l.Close())
 	}
+	return l, nil
+}
+
+// Serve answers on a socket until ctx ends, and closes it.
+func Serve(ctx context.Context, l net.Listener, ops Operations, streams map[string]Stream) error {
 	s := &http.Server{Handler: handler(ops, streams), ReadHeaderTimeout: 5 * time.Second}
 	stopped := context.AfterFunc(ctx, func() { _ = s.Close() }) // the store closes next; nothing is left to save here
 	defer stopped()
@@ -115,9 +131,9 @@ type Caller struct {
 	local *Local
 }
 
-// Dial finds the running server of a data folder, or opens the store with open.
-func Dial(ctx context.Context, folder string, open func(context.Context) (*Local, error)) (*Caller, error) {
-	path := filepath.Join(folder, socketName)
+// Dial finds the process that serves a socket of a data folder, or opens the store with open.
+func Dial(ctx context.Context, folder, socket string, open func(context.Context) (*Local, error)) (*Caller, error) {
+	path := filepath.Join(folder, socket)
 	var d net.Dialer
 	if conn, err := d.DialContext(ctx, "unix", path); err == nil {
 		if err := conn.Close(); err != nil {
@@ -194,7 +210,11 @@ func (c *Caller) call(ctx context.Context, name string, args []byte) ([]byte, er
 // Stream copies a streamed answer to w; a torn one is an error.
 func (c *Caller) Stream(ctx context.Context, name string, w io.Writer) error {
 	if c.local != nil {
-		return c.local.Streams[name](ctx, w)
+		stream, ok := c.local.Streams[name]
+		if !ok {
+			return fmt.Errorf("no such operation: %s", name)
+		}
+		return stream(ctx, w)
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://control/"+name, nil)
 	if err != nil {

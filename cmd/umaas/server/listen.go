@@ -26,8 +26,10 @@ const graceful = 10 * time.Second
 
 // Serve answers on all doors until ctx ends, then lets running requests finish. The first door that fails stops all.
 func Serve(ctx context.Context, log *slog.Logger, doors ...Door) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var failed error // of the first door; the cause of ctx is no help: a signal is a cause too, and no failure
+	var once sync.Once
 	var wg sync.WaitGroup
 	for _, d := range doors {
 		s := &http.Server{
@@ -38,7 +40,8 @@ func Serve(ctx context.Context, log *slog.Logger, doors ...Door) error {
 		wg.Go(func() {
 			err := answer(s, d)
 			if !errors.Is(err, http.ErrServerClosed) {
-				cancel(fmt.Errorf("%s: %w", d.Name, err))
+				once.Do(func() { failed = fmt.Errorf("%s: %w", d.Name, err) })
+				cancel()
 			}
 		})
 		wg.Go(func() {
@@ -52,10 +55,7 @@ func Serve(ctx context.Context, log *slog.Logger, doors ...Door) error {
 		})
 	}
 	wg.Wait()
-	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
-		return err
-	}
-	return nil
+	return failed
 }
 
 func answer(s *http.Server, d Door) error {

@@ -222,12 +222,20 @@ func (a *AS) clients(ctx context.Context, _ struct{}) ([]ClientView, error) {
 }
 
 func (a *AS) lockClient(ctx context.Context, n Named) (struct{}, error) {
-	return struct{}{}, a.Service.SetClientDisabled(ctx, umaas.ClientID(n.Name), n.Yes, operator)
+	return struct{}{}, known(n, a.Service.SetClientDisabled(ctx, umaas.ClientID(n.Name), n.Yes, operator))
 }
 
 func (a *AS) renewSecret(ctx context.Context, n Named) (Named, error) {
 	secret, err := a.Service.RenewClientSecret(ctx, umaas.ClientID(n.Name), operator)
-	return Named{Name: n.Name, Value: secret}, err
+	return Named{Name: n.Name, Value: secret}, known(n, err)
+}
+
+// known puts a missing client into words.
+func known(n Named, err error) error {
+	if errors.Is(err, umaas.ErrNotFound) {
+		return fmt.Errorf("no client has the id %q; `umaas client list` shows them", n.Name)
+	}
+	return err
 }
 
 func (a *AS) rotate(ctx context.Context, _ struct{}) ([]keys.Info, error) {
@@ -283,5 +291,9 @@ func (a *AS) stopPolicy(ctx context.Context, n Named) (PolicyView, error) {
 }
 
 func (a *AS) explain(ctx context.Context, n Named) (umaas.Explanation, error) {
-	return a.Service.Explain(ctx, umaas.Account{ID: operator, Roles: []umaas.Role{umaas.RoleAdmin}}, n.Value)
+	e, err := a.Service.Explain(ctx, umaas.Account{ID: operator, Roles: []umaas.Role{umaas.RoleAdmin}}, n.Value)
+	if errors.Is(err, umaas.ErrNotFound) {
+		return e, errors.New("this server did not issue such a token, or it expired so long ago that it is forgotten")
+	}
+	return e, err
 }

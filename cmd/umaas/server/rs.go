@@ -44,6 +44,7 @@ type RSConfig struct {
 	Upstream   string // FHIR base; empty: Embedded
 	Credential string
 	Embedded   *fhirstore.Store
+	Idle       bool // opened for one command: no work in the background
 	CookieName string
 	Transport  http.RoundTripper // towards the authorization server
 	Now        func() time.Time
@@ -59,9 +60,10 @@ type RS struct {
 	Contexts  *rs.ContextURLs
 	Spool     *rs.EventSpool
 
-	engine  kv.Engine
-	stop    context.CancelFunc
-	running sync.WaitGroup
+	enforcer rs.EnforcerConfig // what the gateway judges with
+	engine   kv.Engine
+	stop     context.CancelFunc
+	running  sync.WaitGroup
 }
 
 // NewRS opens the state and puts gateway, context URLs and resolver over it.
@@ -92,7 +94,9 @@ func NewRS(ctx context.Context, c RSConfig) (_ *RS, err error) {
 	}
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	r.stop = stop
-	r.work(background, c.Logger)
+	if !c.Idle {
+		r.work(background, c.Logger)
+	}
 	return r, nil
 }
 

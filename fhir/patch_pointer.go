@@ -1,4 +1,4 @@
-package store
+package fhir
 
 import (
 	"fmt"
@@ -12,13 +12,13 @@ func parsePointer(p string) ([]string, error) {
 		return nil, nil
 	}
 	if p[0] != '/' {
-		return nil, fmt.Errorf("%w: a path starts with /", errPatchSyntax)
+		return nil, fmt.Errorf("%w: a path starts with /", ErrPatchSyntax)
 	}
 	parts := strings.Split(p[1:], "/")
 	for i, part := range parts {
 		for j := 0; j < len(part); j++ {
 			if part[j] == '~' && (j+1 == len(part) || part[j+1] != '0' && part[j+1] != '1') {
-				return nil, fmt.Errorf("%w: ~ in a path must be ~0 or ~1", errPatchSyntax)
+				return nil, fmt.Errorf("%w: ~ in a path must be ~0 or ~1", ErrPatchSyntax)
 			}
 		}
 		parts[i] = strings.ReplaceAll(strings.ReplaceAll(part, "~1", "/"), "~0", "~")
@@ -30,7 +30,7 @@ func parsePointer(p string) ([]string, error) {
 func arrayIndex(s string, limit int) (int, error) {
 	n, err := strconv.Atoi(s)
 	if err != nil || n < 0 || n > limit || strconv.Itoa(n) != s {
-		return 0, fmt.Errorf("%w: no such index", errPatchFailed)
+		return 0, fmt.Errorf("%w: no such index", ErrPatchFailed)
 	}
 	return n, nil
 }
@@ -41,7 +41,7 @@ func valueAt(doc any, path []string) (any, error) {
 		case map[string]any:
 			v, ok := x[part]
 			if !ok {
-				return nil, fmt.Errorf("%w: no such member", errPatchFailed)
+				return nil, fmt.Errorf("%w: no such member", ErrPatchFailed)
 			}
 			doc = v
 		case []any:
@@ -51,7 +51,7 @@ func valueAt(doc any, path []string) (any, error) {
 			}
 			doc = x[i]
 		default:
-			return nil, fmt.Errorf("%w: no such path", errPatchFailed)
+			return nil, fmt.Errorf("%w: no such path", ErrPatchFailed)
 		}
 	}
 	return doc, nil
@@ -101,7 +101,7 @@ func addAt(value any) change {
 			x[i] = value
 			return x, nil
 		}
-		return nil, fmt.Errorf("%w: no such path", errPatchFailed)
+		return nil, fmt.Errorf("%w: no such path", ErrPatchFailed)
 	}
 }
 
@@ -125,7 +125,7 @@ func replaceAt(value any) change {
 			x[i] = value
 			return x, nil
 		}
-		return nil, fmt.Errorf("%w: no such path", errPatchFailed)
+		return nil, fmt.Errorf("%w: no such path", ErrPatchFailed)
 	}
 }
 
@@ -143,5 +143,5 @@ func removeAt(container any, name string) (any, error) {
 		}
 		return append(x[:i], x[i+1:]...), nil
 	}
-	return nil, fmt.Errorf("%w: no such path", errPatchFailed)
+	return nil, fmt.Errorf("%w: no such path", ErrPatchFailed)
 }

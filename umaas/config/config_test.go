@@ -1,0 +1,179 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+const whole = `name: Harborview Clinic
+data: /tmp/umaas
+roles: [as, gateway, resolver, fhir]
+health: "[::1]:9090"
+as:
+  issuer: http://localhost:8090
+  listen: 127.0.0.1:8090
+  rpt_lifetime: 5m
+gateway:
+  base: http://localhost:8091
+  listen: 127.0.0.1:8091
+  client_id: rs
+  client_secret: from-file
+`
+
+func file(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "umaas.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestLoadOrder(t *testing.T) {
+	path := file(t, whole)
+	c, err := Load(path, []string{"PATH=/bin", "UMAAS_TEST_REQUIRE=all"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.AS.RPTLife != 5*time.Minute || c.Gateway.Secret != "from-file" || !c.Runs("resolver") || c.Runs("") {
+		t.Errorf("file: %+v", c)
+	}
+	environ := []string{"UMAAS_CLIENT_SECRET=from-environment", "UMAAS_NAME=Environment", "UMAAS_ROLES=as, gateway,fhir"}
+	if c, err = Load(path, environ, func(c *Config) { c.Name = "Flag" }); err != nil {
+		t.Fatal(err)
+	}
+	if c.Gateway.Secret != "from-environment" || c.Name != "Flag" || c.Runs("resolver") || len(c.Roles) != 3 {
+		t.Errorf("overrides: %+v", c)
+	}
+}
+
+func TestLoadWithoutFile(t *testing.T) {
+	c, err := Load("", []string{"UMAAS_NAME=x", "UMAAS_DATA=/d", "UMAAS_ROLES=as", "UMAAS_ISSUER=https://as.example", "UMAAS_AS_LISTEN=[::1]:8443"}, nil)
+	if err != nil || c.AS.Address != "[::1]:8443" {
+		t.Fatalf("%+v, %v", c, err)
+	}
+}
+
+func TestLoadRefuses(t *testing.T) {
+	for _, c := range []struct {
+		name, text string
+		environ    []string
+		want       string
+	}{
+		{"unknown member", whole + "tpyo: 1\n", nil, "tpyo"},
+		{"unknown nested member", strings.Replace(whole, "  issuer:", "  isuer: x\n  issuer:", 1), nil, "isuer"},
+		{"member twice", whole + "name: again\n", nil, "name"},
+		{"wrong type", strings.Replace(whole, "5m", "[1]", 1), nil, "rpt_lifetime"},
+		{"no YAML", "\t:::", nil, "configuration"},
+		{"unknown variable", whole, []string{"UMAAS_CLIENT_SECERT=hush"}, "no such setting: UMAAS_CLIENT_SECERT"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := Load(file(t, c.text), c.environ, nil)
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Fatalf("want %q in: %v", c.want, err)
+			}
+			if strings.Contains(err.Error(), "hush") {
+				t.Error("the error shows a value that may be secret")
+			}
+		})
+	}
+	if _, err := Load(filepath.Join(t.TempDir(), "none.yaml"), nil, nil); err == nil || !strings.Contains(err.Error(), "none.yaml") {
+		t.Errorf("missing file: %v", err)
+	}
+}
+
+func TestCheck(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		spoil func(*Config)
+		want  string // a whole line
+	}{
+		{"zero value", func(c *Config) { *c = Config{} }, "name: required"},
+		{"no roles", func(c *Config) { c.Roles = nil }, "roles: required"},
+		{"unknown role", func(c *Config) { c.Roles = []string{"as", "root"} }, "roles[1]: want one of as gateway resolver fhir"},
+		{"role twice", func(c *Config) { c.Roles = []string{"as", "as"} }, "roles: names something twice"},
+		{"long name", func(c *Config) { c.Name = strings.Repeat("x", 61) }, "name: at most 60"},
+		{"no issuer", func(c *Config) { c.AS.Issuer = "" }, "as.issuer: required where the role as runs"},
+		{"issuer with slash", func(c *Config) { c.AS.Issuer += "/" }, "as.issuer: " + addressWords},
+		{"issuer with query", func(c *Config) { c.AS.Issuer += "?x" }, "as.issuer: " + addressWords},
+		{"issuer of another scheme", func(c *Config) { c.AS.Issuer = "ftp://localhost" }, "as.issuer: " + addressWords},
+		{"plain issuer", func(c *Config) { c.AS.Issuer = "http://as.example" }, "as: " + openWords},
+		{"open listener", func(c *Config) { c.AS.Address = "0.0.0.0:8090" }, "as: " + openWords},
+		{"listener everywhere", func(c *Config) { c.Gateway.Address = ":8091" }, "gateway: " + openWords},
+		{"no as.listen", func(c *Config) { c.AS.Address = "" }, "as.listen: required where the role as runs"},
+		{"no port", func(c *Config) { c.AS.Address = "127.0.0.1" }, "as.listen: want HOST:PORT, such as 127.0.0.1:8443"},
+		{"port too big", func(c *Config) { c.AS.Address = "127.0.0.1:70000" }, "as.listen: want HOST:PORT, such as 127.0.0.1:8443"},
+		{"health", func(c *Config) { c.Health = "9090" }, "health: want HOST:PORT, such as 127.0.0.1:8443"},
+		{"rpt too long", func(c *Config) { c.AS.RPTLife = 2 * time.Hour }, "as.rpt_lifetime: at most 1h"},
+		{"rpt too short", func(c *Config) { c.AS.RPTLife = time.Second }, "as.rpt_lifetime: at least 10s"},
+		{"certificate alone", func(c *Config) { c.AS.TLSCert = "/dev/null" }, "as.tls_key: required: certificate and key go together"},
+		{"no such certificate", func(c *Config) { c.AS.TLSCert, c.AS.TLSKey = "/nowhere.crt", "/nowhere.key" }, "as.tls_cert: no such file"},
+		{"base with path", func(c *Config) { c.Gateway.Base += "/fhir" }, "gateway.base: an origin alone, such as https://fhir.example.org; the FHIR base will be /fhir below it"},
+		{"no base", func(c *Config) { c.Gateway.Base = "" }, "gateway.base: the origin as the outside sees it is required where the role gateway runs"},
+		{"upstream", func(c *Config) { c.Gateway.Upstream = "ehr" }, "gateway.upstream: want an absolute URL"},
+		{"no upstream", func(c *Config) { c.Roles = []string{"as", "gateway"} }, "gateway.upstream: name a FHIR base, or run the role fhir in this process"},
+		{"half a client", func(c *Config) { c.Gateway.Secret = "" }, "gateway.client_id, gateway.client_secret: give both, from `umaas client add`, or none: then the gateway registers itself"},
+		{"state key", func(c *Config) { c.Gateway.StateKey = "abc" }, "gateway.state_key: want 64 hexadecimal digits, for example from: openssl rand -hex 32"},
+		{"resolver alone", func(c *Config) { c.Roles = []string{"as", "resolver"} }, "roles: resolver runs in the process of the gateway; name both"},
+		{"fhir apart without a listener", func(c *Config) { c.Roles = []string{"fhir"} }, "fhir.listen: required where fhir runs without the gateway"},
+		{"fhir without credential", func(c *Config) { c.FHIR.Address = "127.0.0.1:8092" }, "fhir.authorization: required where fhir listens: the header that only the gateway sends, the same as its upstream_authorization"},
+		{"whose authorization server", func(c *Config) { c.Roles = []string{"gateway", "fhir"}; c.AS.Issuer = "" }, "gateway.issuer: which authorization server protects the records?"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			good, err := Load(file(t, whole), nil, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.spoil(&good)
+			err = good.Check()
+			if err == nil || !strings.Contains(err.Error()+"\n", "\n"+c.want+"\n") {
+				t.Errorf("want the line %q in:\n%v", c.want, err)
+			}
+		})
+	}
+}
+
+// TestCheckTellsEverything counts: one run of the command shows all there is to mend.
+func TestCheckTellsEverything(t *testing.T) {
+	err := Config{Roles: []string{"as", "gateway", "gateway"}, Health: "x"}.Check()
+	if got := strings.Count(err.Error(), "\n"); got != 10 {
+		t.Errorf("%d lines:\n%v", got, err)
+	}
+}
+
+func TestBehindProxyMayListenAnywhere(t *testing.T) {
+	c, err := Load(file(t, whole), nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.AS.Issuer, c.AS.Address, c.AS.Proxied = "https://as.example", "0.0.0.0:8090", true
+	if err := c.Check(); err != nil {
+		t.Error(err)
+	}
+}
+
+// FuzzLoad holds that no text makes a configuration that is accepted and open: plain HTTP to a network.
+func FuzzLoad(f *testing.F) {
+	f.Add(whole)
+	f.Add("a: &a [*a]")
+	f.Add(strings.Replace(whole, "127.0.0.1:8090", "0.0.0.0:8090", 1))
+	f.Fuzz(func(t *testing.T, text string) {
+		path := filepath.Join(t.TempDir(), "c")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c, err := Load(path, nil, nil)
+		if err != nil {
+			return
+		}
+		if c.Runs("as") && (open(c.AS.Listener, c.AS.Issuer) || c.AS.Issuer == "") {
+			t.Errorf("accepted an open door: %+v", c.AS)
+		}
+		if c.Name == "" || c.Data == "" || len(c.Roles) == 0 {
+			t.Errorf("accepted without a required member: %+v", c)
+		}
+	})
+}
