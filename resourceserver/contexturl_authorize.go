@@ -183,7 +183,7 @@ func (c *ContextURLs) authorize(ctx context.Context, h string, q authorizeReques
 
 // writeChallenge is Grant §3.2.1 with a JSON copy for apps that cannot read the header (flows.md A2.2).
 func writeChallenge(w http.ResponseWriter, ch Challenge, scope string) {
-	w.Header().Set("WWW-Authenticate", `UMA realm="`+ch.Realm+`", as_uri="`+ch.ASURI+`", ticket="`+ch.Ticket+`"`)
+	w.Header().Set("WWW-Authenticate", UMAChallenge(ch))
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(http.StatusUnauthorized)

@@ -26,6 +26,7 @@ type EnforcerConfig struct {
 	Recorder         Recorder
 	Pages            Handles // keeps what continuation links stand for
 	Spender          Spender // nil: single-use grants grant nothing
+	Owners           Owners  // nil: refusals about records outside of a token go to the log alone
 	Now              func() time.Time
 	Logger           *slog.Logger
 	MaxBody          int64 // bytes of a request body; default 16 MiB
@@ -37,6 +38,11 @@ type EnforcerConfig struct {
 // ErrInactive for a grant that is spent or ended, ErrUnreachable.
 type Spender interface {
 	Spend(ctx context.Context, issuer, token string) error
+}
+
+// Owners finds who holds a patient's record, so that she hears of refused attempts at it (audit.md §2). Error: ErrNotKept.
+type Owners interface {
+	RecordOf(ctx context.Context, patient string) (Registration, error)
 }
 
 // Enforcer is the FHIR interface under its owners' control: it classifies, verifies, judges, asks the upstream, judges again,
@@ -99,6 +105,7 @@ type call struct {
 	lookups int
 	maySee  map[[2]string]scopes.Set
 	used    []Event
+	behind  []string // patients of a record that was found but may not be shown: for its owners' history, never for the answer
 }
 
 // ServeHTTP answers one request.
@@ -232,7 +239,7 @@ func (c *call) refuse(ctx context.Context, d Decision) answer {
 			in.Ticket = &ticket
 		}
 	}
-	c.noteRefusal(reason)
+	c.noteRefusal(ctx, reason)
 	c.Logger.InfoContext(ctx, "access refused", "request_id", c.requestID, "interaction", string(c.access.Interaction), "reason", reason)
 	return refusal(in)
 }
@@ -254,6 +261,9 @@ func (c *call) ticket(ctx context.Context, patient string, set *Set, asked []sco
 // hidden is R3: the same for what is hidden and what is absent. The ticket comes from the decoy unless the request line itself
 // names a patient (decisions 6).
 func (c *call) hidden(ctx context.Context) answer { return c.refuse(ctx, c.hiddenDecision()) }
+
+// hide is hidden where there is a record behind the answer.
+func (c *call) hide(found *fhir.Resource) { c.behind = fhir.PatientMembership(found).Members() }
 
 func (c *call) hiddenDecision() Decision {
 	return NeedTicket{Row: RowHidden, Reason: "context", Patient: c.access.namedPatient(), Asked: c.access.asked(LevelRecord)}

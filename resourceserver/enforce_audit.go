@@ -3,6 +3,7 @@ package resourceserver
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"net/http"
 	"slices"
 
@@ -80,7 +81,7 @@ func (c *call) noteNothing(entries []*Entry) {
 
 // noteRefusal tells the owner of the token's set that an access beyond it was tried. Where the token has several sets the one
 // about the named patient is told, else the first.
-func (c *call) noteRefusal(reason string) {
+func (c *call) noteRefusal(ctx context.Context, reason string) {
 	if c.rights == nil || len(c.rights.entries) == 0 {
 		return
 	}
@@ -92,6 +93,38 @@ func (c *call) noteRefusal(reason string) {
 		}
 	}
 	c.used = append(c.used, c.event(set, set.Patient, "refused", reason, c.access.Type, 0))
+	c.noteBehind(ctx, named, reason)
+}
+
+// noteBehind tells the owners of records that were tried to be reached with a token which is not about them (audit.md §2). The event
+// rides with the one above, so that the answer, its calls and its commits are the same whether or not there is such a record.
+func (c *call) noteBehind(ctx context.Context, named, reason string) {
+	if c.Owners == nil {
+		return
+	}
+	const most = 5
+	patients := c.behind[:min(len(c.behind), most)]
+	if named != "" && !slices.Contains(patients, named) {
+		patients = append(slices.Clone(patients), named)
+	}
+	for _, p := range patients {
+		if slices.ContainsFunc(c.rights.entries, func(e *Entry) bool { return e.Set.Patient == p }) {
+			continue // it is her own set that was told
+		}
+		reg, err := c.Owners.RecordOf(ctx, p)
+		if errors.Is(err, ErrNotKept) {
+			continue
+		}
+		if err != nil {
+			c.Logger.ErrorContext(ctx, "an owner is not told of a refusal", "request_id", c.requestID, "error", err)
+			continue
+		}
+		e := c.event(reg.Set, p, "refused", reason, c.access.Type, 0)
+		if reg.Issuer != c.rights.Grant.Issuer { // its names mean nothing, or somebody else, at another authorization server
+			e.JTI, e.Sub, e.ClientID = "", "", ""
+		}
+		c.used = append(c.used, e)
+	}
 }
 
 // intent records a write before it is tried: a crash between leaves it standing open (AU-02).

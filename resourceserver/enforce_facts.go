@@ -19,8 +19,17 @@ var _ Facts = (*call)(nil)
 // Now implements Facts.
 func (c *call) Now() time.Time { return c.EnforcerConfig.Now() }
 
-// maxLookups bounds what one request may make the upstream read beside its own rows.
+// maxLookups bounds what one request, with all entries of a bundle, may make the upstream read: resources beside its own rows, and
+// pages of rows.
 const maxLookups = 1000
+
+// lookUp counts one such reading.
+func (c *call) lookUp() error {
+	if c.lookups++; c.lookups > maxLookups {
+		return ErrTooCostly
+	}
+	return nil
+}
 
 // MaySee implements Facts: each relation is asked for once per request.
 func (c *call) MaySee(ctx context.Context, user, patient string) (scopes.Set, error) {
@@ -48,8 +57,8 @@ func (c *call) Stored(ctx context.Context, resourceType, id string) (*fhir.Resou
 	if r, ok := c.stored[key]; ok {
 		return r, r != nil, nil
 	}
-	if c.lookups++; c.lookups > maxLookups {
-		return nil, false, ErrTooCostly
+	if err := c.lookUp(); err != nil {
+		return nil, false, err
 	}
 	r, err := c.fetch(ctx, key)
 	if err != nil {

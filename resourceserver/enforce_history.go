@@ -51,33 +51,13 @@ func (c *call) history(ctx context.Context, f Filter) (answer, error) {
 
 func (c *call) pullHistory(ctx context.Context, f Filter, at cursor, want int) (*rows, error) {
 	out := &rows{}
-	for range maxPulls {
-		page, err := c.upstreamPage(ctx, at)
-		if err != nil {
-			return nil, err
+	err := c.fill(ctx, at, out, want, func(page []wireEntry) (full bool, err error) {
+		if len(out.matches) >= want {
+			return true, nil
 		}
-		for i, e := range page.Entry {
-			if i < at.Skip {
-				continue
-			}
-			if len(out.matches) >= want {
-				out.next = &cursor{Path: at.Path, Query: at.Query, Skip: i}
-				return out, nil
-			}
-			if err := c.collectVersion(ctx, f, out, e); err != nil {
-				return nil, err
-			}
-		}
-		next, more := c.nextLink(ctx, page)
-		if !more {
-			return out, nil
-		}
-		if at = next; len(out.matches) >= want {
-			break
-		}
-	}
-	out.next = &at
-	return out, nil
+		return false, c.collectVersion(ctx, f, out, page[0])
+	})
+	return out, err
 }
 
 func (c *call) collectVersion(ctx context.Context, f Filter, out *rows, e wireEntry) error {

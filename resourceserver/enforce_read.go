@@ -36,6 +36,7 @@ func (c *call) read(ctx context.Context, f Filter) (answer, error) {
 		return answer{}, err
 	}
 	if shown == nil {
+		c.hide(res)
 		return c.hidden(ctx), nil
 	}
 	return c.show(shown, resp.ETag), nil
@@ -78,6 +79,7 @@ func (c *call) vread(ctx context.Context, f Filter) (answer, error) {
 			return answer{}, err
 		}
 		if shown == nil {
+			c.hide(r)
 			return c.hidden(ctx), nil
 		}
 		if r == res {
@@ -96,6 +98,9 @@ func (c *call) lastBody(ctx context.Context, resourceType, id string) (*fhir.Res
 	key := resourceType + "/" + id + "/last"
 	if r, ok := c.stored[key]; ok {
 		return r, nil
+	}
+	if err := c.lookUp(); err != nil {
+		return nil, err
 	}
 	resp, err := c.do(ctx, UpstreamRequest{Method: http.MethodGet, Path: resourceType + "/" + id + "/_history", Query: "_count=10"})
 	if err != nil {

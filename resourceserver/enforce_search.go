@@ -135,33 +135,44 @@ func (c *call) count(ctx context.Context, f Filter, first cursor) (answer, error
 	return c.searchset(&rows{}, nil, total)
 }
 
-// pull fills a page: upstream pages are read until there are want visible rows, or the end (GW-10).
+// pull fills a page of a search or of $everything. A row that does not fit any more is the first of the next page; includes stand
+// after the matches of an upstream page, and those of the matches shown go with them.
 func (c *call) pull(ctx context.Context, f Filter, at cursor, want int) (*rows, error) {
 	out := &rows{}
+	err := c.fill(ctx, at, out, want, func(page []wireEntry) (full bool, err error) {
+		e := page[0]
+		if len(e.Resource) == 0 {
+			return false, nil
+		}
+		mode := "match"
+		if e.Search != nil && e.Search.Mode != "" {
+			mode = e.Search.Mode
+		}
+		if mode == "match" && len(out.matches) >= want {
+			return true, c.collectIncludes(ctx, out, page)
+		}
+		return false, c.collect(ctx, f, out, mode, e)
+	})
+	return out, err
+}
+
+// fill reads upstream pages until there are want visible rows, or the end (GW-10). take gets the rest of a page and judges its first
+// row; full says that this one is not taken and the page is complete.
+func (c *call) fill(ctx context.Context, at cursor, out *rows, want int, take func(rest []wireEntry) (full bool, err error)) error {
 	for range maxPulls {
 		page, err := c.upstreamPage(ctx, at)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		for i, e := range page.Entry {
-			if i < at.Skip || len(e.Resource) == 0 {
-				continue
+		for i := at.Skip; i < len(page.Entry); i++ {
+			full, err := take(page.Entry[i:])
+			if err != nil {
+				return err
 			}
-			mode := "match"
-			if e.Search != nil && e.Search.Mode != "" {
-				mode = e.Search.Mode
-			}
-			if mode == "match" && len(out.matches) >= want {
+			if full {
 				at.Skip = i
 				out.next = &at
-				// Includes stand after the matches of an upstream page and belong to those shown as well.
-				if err := c.collectIncludes(ctx, out, page.Entry[i:]); err != nil {
-					return nil, err
-				}
-				return out, nil
-			}
-			if err := c.collect(ctx, f, out, mode, e); err != nil {
-				return nil, err
+				return nil
 			}
 		}
 		next, more := c.nextLink(ctx, page)
@@ -169,14 +180,14 @@ func (c *call) pull(ctx context.Context, f Filter, at cursor, want int) (*rows, 
 			next, more = at.after()
 		}
 		if !more {
-			return out, nil
+			return nil
 		}
 		if at = next; len(out.matches) >= want {
 			break
 		}
 	}
 	out.next = &at
-	return out, nil
+	return nil
 }
 
 // collect judges one row: matches by the letter asked for, included ones by r or s (GW-08). Outcomes of the upstream are its
@@ -230,6 +241,9 @@ func (o *rows) addInclude(s *Shown) {
 
 // upstreamPage reads one Bundle. Parameters that the upstream does not know must not silently vanish, so handling is strict.
 func (c *call) upstreamPage(ctx context.Context, at cursor) (*wireBundle, error) {
+	if err := c.lookUp(); err != nil {
+		return nil, err
+	}
 	r := UpstreamRequest{Method: http.MethodGet, Path: at.Path, Query: at.Query, Prefer: "handling=strict"}
 	if len(at.Query) > longestQuery {
 		r.Method, r.Path, r.Query, r.Body = http.MethodPost, at.Path+"/_search", "", []byte(at.Query)

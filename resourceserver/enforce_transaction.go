@@ -83,7 +83,7 @@ func (tx *transaction) judge(ctx context.Context, i int, e BundleEntry, first bo
 	default:
 		op, d, err = s.prepareDelete(ctx)
 	}
-	tx.lookups += s.lookups
+	tx.lookups = s.lookups
 	if refusal := (*Refusal)(nil); errors.As(err, &refusal) {
 		return true, refusal.answer(), nil
 	}
@@ -152,14 +152,11 @@ func (tx *transaction) run(ctx context.Context) (answer, error) {
 		switch {
 		case tx.ops[i] != nil && tx.ops[i].existing != nil:
 			s := tx.ops[i].existing
+			tx.note(s) // its address tells that it is there
 			results[i] = wireResult{Response: wireResponse{Status: "200", Location: tx.Base + "/" + s.Resource.Type() + "/" + s.Resource.ID(), ETag: etagOf(s.Resource, "")}}
 		case tx.ops[i] == nil:
 			clear(tx.stored) // reads see what was just written
-			r, err := tx.performEntry(ctx, e.Access)
-			if err != nil {
-				return answer{}, err
-			}
-			results[i] = resultOf(r)
+			results[i] = resultOf(tx.performEntry(ctx, e.Access))
 		}
 	}
 	return bundleAnswer("transaction-response", results)

@@ -117,7 +117,7 @@ func (c *call) prepareUpdate(ctx context.Context, created map[string]bool) (*wri
 	}
 	body := a.Body
 	if a.Interaction == fhir.Patch {
-		if body, err = c.patched(stored); err != nil {
+		if body, err = c.patched(ctx, stored); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -206,6 +206,7 @@ func (c *call) target(ctx context.Context, letter scopes.Letters) (*fhir.Resourc
 		return nil, nil, err
 	}
 	if shown == nil {
+		c.hide(stored)
 		return nil, c.hiddenDecision(), nil
 	}
 	if stored.VersionID() == "" {

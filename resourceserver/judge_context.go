@@ -76,6 +76,12 @@ func (c *reach) some(ctx context.Context, patients []string, r *fhir.Resource) (
 // reads reports whether a stored version lies in the entry's context for the letter, with the patients whose record it is. To be
 // changed or deleted it must be theirs alone: what others take part in, or nobody owns, is readable at most (GW-06, GW-20).
 func (c *reach) reads(ctx context.Context, r *fhir.Resource) (bool, []string, error) {
+	// What belongs to no patient, a directory's entry for example, is shown with a record, and no longer than the record is.
+	if set := c.entry.Set; set.Level != LevelUser {
+		if ok, err := c.entry.reaches(ctx, set.Patient, c.facts); !ok || err != nil {
+			return false, nil, err
+		}
+	}
 	ok, patients, err := c.sees(ctx, r)
 	if !ok || err != nil || c.letter&(scopes.Update|scopes.Delete) == 0 {
 		return ok, patients, err

@@ -12,13 +12,17 @@ import (
 func TestGW_50_RepresentativeSharesWhatSheHolds(t *testing.T) {
 	j := newJudged(t)
 	set := rs.Set{Issuer: j.as.Issuer, ResourceID: "record-p1", Level: rs.LevelRecord, User: "mother", Patient: "p1"}
-	token := j.as.Give(rs.Grant{Kind: rs.KindOAuth, ClientID: "app", Sub: "doctor", Permissions: []rs.Permitted{j.as.Permission(set, "patient/Observation.cruds", "patient/Condition.rs")}})
+	token := j.as.Give(rs.Grant{Kind: rs.KindOAuth, ClientID: "app", Sub: "doctor", Permissions: []rs.Permitted{j.as.Permission(set, "patient/Observation.cruds", "patient/Condition.rs", "patient/Practitioner.rs", "patient/Device.rs")}})
 	j.as.Relate("mother", "p1", "patient/Observation.rs")
 	j.want(j.get("/Observation/lab1", token), 200, "")
 	j.want(j.get("/Condition/c1", token), 404, "not-found")
 	j.want(j.do("DELETE", "/Observation/lab1", token, ""), 404, "not-found")
 	j.want(j.do("POST", "/Observation", token, observation("", "Patient/p1", "x")), 403, "forbidden")
+	j.want(j.get("/Practitioner/dr", token), 200, "")
+	j.want(j.get("/Device/d0", token), 200, "")
 	j.as.Relate("mother", "p1", "")
+	j.want(j.get("/Practitioner/dr", token), 404, "not-found")
+	j.want(j.get("/Device/d0", token), 404, "not-found")
 	for _, path := range []string{"/Observation/lab1", "/Observation/lab1/_history", "/Observation/lab1/_history/1"} {
 		j.want(j.get(path, token), 404, "not-found")
 	}

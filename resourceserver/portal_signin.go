@@ -65,8 +65,11 @@ func NewSignIn(cfg SignInConfig) (*SignIn, error) {
 	return &SignIn{cfg: cfg}, nil
 }
 
-// HandleKinds lists the kinds of handles kept by the pages, for the sweep of state.
-func HandleKinds() []string { return []string{KindLogin, KindSession, KindResolve, KindShown} }
+// HandleKinds lists the kinds of handles kept by the resource server and its pages, for the sweep of state. What is not in it stays for
+// ever.
+func HandleKinds() []string {
+	return []string{KindLogin, KindSession, KindResolve, KindShown, pageKind}
+}
 
 // Kinds of handles kept by the pages.
 const (

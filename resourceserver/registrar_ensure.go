@@ -74,18 +74,18 @@ func (r *Registrar) registered(ctx context.Context, o Owner, patient string) (Re
 // ensure makes one set exist with one description: kept and equal ⇒ nothing; kept and different ⇒ replaced; not kept ⇒
 // created. A set the authorization server does not know any more is created again.
 func (r *Registrar) ensure(ctx context.Context, o Owner, set Set, d uma.ResourceDescription) error {
-	print := fingerprint(d)
+	mark := fingerprint(d)
 	reg, err := r.cfg.State.Registration(ctx, o, set.Level, set.Patient)
 	if err != nil && !errors.Is(err, ErrNotKept) {
 		return fmt.Errorf("read registration: %w", err)
 	}
 	if err == nil {
-		if reg.Fingerprint == print {
+		if reg.Fingerprint == mark {
 			return nil
 		}
 		err = r.cfg.Tokens.With(ctx, o, func(c *asclient.Client, pat string) error { return c.UpdateResource(ctx, pat, reg.ResourceID, d) })
 		if err == nil {
-			reg.Fingerprint, reg.Updated = print, r.cfg.Now()
+			reg.Fingerprint, reg.Updated = mark, r.cfg.Now()
 			return r.cfg.State.PutRegistration(ctx, reg)
 		}
 		if !errors.Is(err, uma.ErrNotFound) {
@@ -102,5 +102,5 @@ func (r *Registrar) ensure(ctx context.Context, o Owner, set Set, d uma.Resource
 	if err != nil {
 		return err
 	}
-	return r.cfg.State.PutRegistration(ctx, Registration{Set: set, Owner: o, Fingerprint: print, Updated: r.cfg.Now()})
+	return r.cfg.State.PutRegistration(ctx, Registration{Set: set, Owner: o, Fingerprint: mark, Updated: r.cfg.Now()})
 }

@@ -131,7 +131,7 @@ func decodeValue(s string) (string, error) {
 		case plainValueByte(c):
 			out = append(out, c)
 		case c == '%' && i+2 < len(s) && unhex(s[i+1]) >= 0 && unhex(s[i+2]) >= 0:
-			out = append(out, byte(unhex(s[i+1])<<4|unhex(s[i+2])))
+			out = append(out, byte(unhex(s[i+1])<<4|unhex(s[i+2]))) //nolint:gosec // two hexadecimal digits
 			i += 2
 		default:
 			return "", fmt.Errorf("character %q must be percent-encoded", c)

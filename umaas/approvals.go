@@ -31,19 +31,22 @@ type RequestAnswer struct {
 // ErrNoPreview says that nobody can tell what a permission would show.
 var ErrNoPreview = errors.New("no preview can be had")
 
-// withdrawnSilence keeps a party from filling an inbox by asking and withdrawing in turn (SEC-46).
-const withdrawnSilence = 24 * time.Hour
+// inboxPages are looked through for requests that wait: more than the bounds against floods let into the 30 days of a
+// request (SEC-46).
+const inboxPages = 5
 
-// Inbox pages the owner's requests, newest first, answered ones included; before is the last page's last key.
+// Inbox lists the owner's requests, newest first, answered ones included; before is a key to go on from. Of what is older than
+// one page only those that wait are shown: no flood pushes them out of sight.
 func (s *Service) Inbox(ctx context.Context, owner AccountID, before Key) ([]RequestView, error) {
 	var out []RequestView
+	now := s.Now()
 	err := s.Store.View(ctx, func(r Reader) error {
 		out = nil
-		page, err := r.Requests(owner, before, inboxWindow)
+		listed, err := inbox(r, owner, before, now)
 		if err != nil {
-			return fmt.Errorf("list requests: %w", err)
+			return err
 		}
-		for _, req := range page {
+		for _, req := range listed {
 			v, err := s.requestView(r, req)
 			if err != nil {
 				return err
@@ -55,6 +58,26 @@ func (s *Service) Inbox(ctx context.Context, owner AccountID, before Key) ([]Req
 		return nil
 	})
 	return out, err
+}
+
+func inbox(r RequestReader, owner AccountID, before Key, now time.Time) ([]Request, error) {
+	var out []Request
+	for n := range inboxPages {
+		page, err := r.Requests(owner, before, inboxWindow)
+		if err != nil {
+			return nil, fmt.Errorf("list requests: %w", err)
+		}
+		for _, req := range page {
+			if n == 0 || req.open(now) {
+				out = append(out, req)
+			}
+		}
+		if len(page) < inboxWindow {
+			break
+		}
+		before = page[len(page)-1].Key
+	}
+	return out, nil
 }
 
 // RequestView shows one. A foreign key is ErrNotFound like an unknown one.
@@ -215,73 +238,4 @@ func (s *Service) Preview(ctx context.Context, owner AccountID, key Key, items [
 		}
 	}
 	return total, nil
-}
-
-// Asked lists what a party asked for, newest first, without a word on whose records they are: not even the owner's id, by
-// which hidden records could be told from others (decisions 6).
-func (s *Service) Asked(ctx context.Context, party AccountID) ([]RequestView, error) {
-	var out []RequestView
-	if party == "" {
-		return nil, ErrNotFound
-	}
-	err := s.Store.View(ctx, func(r Reader) error {
-		out = nil
-		page, err := r.RequestsBy(party, Key{}, inboxWindow)
-		if err != nil {
-			return fmt.Errorf("list requests: %w", err)
-		}
-		for _, req := range page {
-			v, err := s.requestView(r, req)
-			if err != nil {
-				return err
-			}
-			for i := range v.Records {
-				v.Records[i] = RecordView{Items: v.Records[i].Items}
-			}
-			v.Owner, v.Process = "", Key{}
-			v.Permissions, v.Digest, v.Policy, v.RS = nil, "", "", ""
-			v.Silent, v.Repeats = time.Time{}, 0
-			out = append(out, v)
-		}
-		return nil
-	})
-	return out, err
-}
-
-// WithdrawRequest takes a waiting request of Asked back. A request of somebody else is ErrNotFound; an answered one stays as
-// it is.
-func (s *Service) WithdrawRequest(ctx context.Context, party AccountID, key Key) error {
-	now := s.Now()
-	return s.Store.Update(ctx, func(tx Tx) error {
-		req, err := askedBy(tx, party, key)
-		if err != nil {
-			return err
-		}
-		if req.State != RequestWaiting {
-			return nil
-		}
-		req.State, req.Answered, req.Silent = RequestDenied, now, now.Add(withdrawnSilence)
-		if err := tx.PutRequest(req); err != nil {
-			return fmt.Errorf("withdraw request: %w", err)
-		}
-		return s.tell(tx, now, AuditEvent{
-			Type: EventRequestWithdrawn, Owner: req.Owner, Actor: party, Client: req.Client, RS: req.RS, Process: req.Process,
-		})
-	})
-}
-
-// askedBy finds a request among those its party sees in Asked.
-func askedBy(r RequestReader, party AccountID, key Key) (Request, error) {
-	if party == "" {
-		return Request{}, ErrNotFound
-	}
-	page, err := r.RequestsBy(party, Key{}, inboxWindow)
-	if err != nil {
-		return Request{}, fmt.Errorf("list requests: %w", err)
-	}
-	i := slices.IndexFunc(page, func(req Request) bool { return req.Key == key && req.Party.Account == party })
-	if i < 0 {
-		return Request{}, ErrNotFound
-	}
-	return page[i], nil
 }

@@ -2,6 +2,7 @@ package umaas
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -71,7 +72,8 @@ type collector struct {
 func (c *collector) add(a AskedPermission, p Policy, b baseRule, r Right) {
 	constraints := canonical(r.Constraints)
 	ends := earlier(p.NotAfter, b.until)
-	key := strings.Join([]string{string(a.Resource.RS), string(a.Resource.ID), ends.UTC().String(), constraintKey(constraints)}, "\x00")
+	at := strconv.FormatInt(ends.Unix(), 36) + "." + strconv.Itoa(ends.Nanosecond())
+	key := strings.Join([]string{string(a.Resource.RS), string(a.Resource.ID), at, constraintKey(constraints)}, "\x00")
 	i, ok := c.at[key]
 	if !ok {
 		i = len(c.list)

@@ -255,7 +255,7 @@ func TestOAuthDoorPartOnly(t *testing.T) {
 	}
 	// A person who has nothing there gets a page without lines, and the app no code.
 	q := w.consent(app.query("scope", "patient/Allergy.r", "aud", rsURL), w.bob)
-	if q.Get("error") != "access_denied" || q.Get("state") != "st" || q.Get("iss") != oauthIssuer || q.Has("code") {
+	if q.Get("error") != "invalid_scope" || q.Get("state") != "st" || q.Get("iss") != oauthIssuer || q.Has("code") {
 		t.Errorf("%v", q)
 	}
 }

@@ -49,6 +49,9 @@ func (s *Service) AnswerConsent(ctx context.Context, id string, b Browser, sess 
 		}
 		offline := v.Offline && (a.Until.IsZero() || a.Until.Sub(now) > longConsent)
 		code, err := s.finishAuthorize(tx, f, account, sess, granted, offline, now)
+		if len(v.Records) == 0 && errors.Is(err, uma.ErrAccessDenied) { // she was asked for nothing she has (PG-03)
+			err = uma.ErrInvalidScope.With("the person has nothing of what was asked for")
+		}
 		var refusal *uma.Error
 		if errors.As(err, &refusal) {
 			back = *s.errorRedirect(f.RedirectURI, f.State, refusal)

@@ -271,3 +271,97 @@ func TestSEC_48_WhatOneProcessAsks(t *testing.T) {
 		w.refused(c1, again, 403, "request_denied", "")
 	})
 }
+
+// TestSignInsAreTold: signing in and out stand in the person's history, a wrong password in the server's own stream alone.
+func TestSignInsAreTold(t *testing.T) {
+	w := inMemory(t)
+	cookie, _, err := w.CreateSession(t.Context(), w.bob, []string{"pwd"})
+	w.must(err)
+	w.must(w.EndSession(t.Context(), cookie))
+	w.must(w.EndSession(t.Context(), cookie)) // signed out already: nothing more to tell
+	w.must(w.SignInFailed(t.Context(), w.bob))
+	if in, out, failed := w.told(w.bob, "signed-in"), w.told(w.bob, "signed-out"), w.told(w.bob, "sign-in-failed"); in != 2 || out != 1 || failed != 0 {
+		t.Errorf("told %d, %d, %d; want 2, 1, 0", in, out, failed)
+	}
+	w.must(w.store.View(t.Context(), func(r umaas.Reader) error {
+		events, err := r.Audit("", umaas.Key{}, 1)
+		if err == nil && (len(events) != 1 || events[0].Type != "sign-in-failed" || events[0].Actor != w.bob || events[0].Outcome != umaas.OutcomeRefused) {
+			t.Errorf("%+v", events)
+		}
+		return err
+	}))
+}
+
+// TestSEC_20_OrganizationOfItsOwnNaming: a client that registered itself, with whatever name, is nobody's organization: a
+// person has to stand behind what it asks.
+func TestSEC_20_OrganizationOfItsOwnNaming(t *testing.T) {
+	w := inMemory(t)
+	r := w.set(w.alice, rs1, "view")
+	info, err := w.Register(t.Context(), umaas.ClientMetadata{
+		Name: "General Hospital", AuthMethod: umaas.AuthSecretPost, Scope: uma.ScopeProtection, GrantTypes: []string{uma.GrantTypeTicket, uma.GrantTypeClientCredentials},
+	}, "")
+	w.must(err)
+	redeem := func(ticket string) error {
+		_, err := w.Token(t.Context(), umaas.TokenRequest{Form: form(
+			"grant_type", uma.GrantTypeTicket, "ticket", ticket, "client_id", string(info.ClientID), "client_secret", info.ClientSecret)})
+		return err
+	}
+	w.wantError(nil, redeem(w.ticket(perm(r, "view"))), 403, "need_info", "")
+	if n := len(w.inbox(w.alice)); n != 0 {
+		t.Errorf("%d requests in the inbox", n)
+	}
+	w.must(w.VouchForClient(t.Context(), info.ClientID, "Test", ""))
+	w.wantError(nil, redeem(w.ticket(perm(r, "view"))), 403, "request_submitted", "")
+}
+
+// TestSEC_46_AskingAndTakingBack: a party with ever new unchecked apps is stopped at the same bound as one that leaves its
+// requests standing, and an honest request that waits stays in sight behind any number of settled ones.
+func TestSEC_46_AskingAndTakingBack(t *testing.T) {
+	w := inMemory(t)
+	r := w.set(w.alice, rs1, "view")
+	w.ask(c1, w.carol, perm(r, "view"))
+	denied := 0
+	for i := range 40 {
+		id := umaas.ClientID(fmt.Sprintf("c-bot%d", i))
+		w.put(func(tx umaas.Tx) error {
+			c, err := tx.Client(wild)
+			c.ID = id
+			return errors.Join(err, tx.PutClient(c))
+		})
+		ticket := w.gather(id, w.ticket(perm(r, "view")), w.bob)
+		_, err := w.Token(t.Context(), umaas.TokenRequest{Form: form("grant_type", uma.GrantTypeTicket, "client_id", string(id), "ticket", ticket)})
+		if errors.Is(err, uma.ErrRequestDenied) {
+			denied++
+			continue
+		}
+		w.wantError(nil, err, 403, "request_submitted", "")
+		asked, err := w.Asked(t.Context(), w.bob)
+		w.must(err)
+		w.must(w.WithdrawRequest(t.Context(), w.bob, asked[0].Key))
+		w.sleep(time.Second)
+	}
+	if denied != 10 {
+		t.Errorf("%d of 40 were denied, want 10", denied)
+	}
+	for i := range 450 { // what a patient flood, or many years, may leave behind
+		w.sleep(time.Millisecond)
+		w.put(func(tx umaas.Tx) error {
+			key, err := umaas.ParseKey(fmt.Sprintf("%012x%020x", w.now().UnixMilli(), i))
+			return errors.Join(err, tx.PutRequest(umaas.Request{
+				Key: key, Owner: w.alice, RS: rs1, Client: c2, Party: umaas.Party{Account: w.bob}, State: umaas.RequestAllowed,
+				Permissions: []uma.Permission{perm(r, "view")}, Created: w.now(), Expires: w.now().Add(time.Hour),
+			}))
+		})
+	}
+	waiting := 0
+	for _, v := range w.inbox(w.alice) {
+		if v.State == umaas.RequestWaiting && v.Party.Account == w.carol {
+			waiting++
+		}
+	}
+	home, err := w.Home(t.Context(), w.alice)
+	w.must(err)
+	if waiting != 1 || len(home.Waiting) != 1 {
+		t.Errorf("the honest request stands %d times in the inbox, %d times on the first page", waiting, len(home.Waiting))
+	}
+}

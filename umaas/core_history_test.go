@@ -31,11 +31,15 @@ func TestAccessHistory(t *testing.T) {
 			more[n] = event
 			more[n].ID = fmt.Sprint("m", n)
 		}
+		refused, intent := event, event
+		refused.ID, refused.Outcome = "refused", "refused"
+		intent.ID, intent.Reason = "intent", "intent"
+		w.must(w.RecordAccess(t.Context(), server, []uma.AccessEvent{refused, intent})) // told, but no uses
 		w.must(w.RecordAccess(t.Context(), server, more))
 		history, err := w.History(t.Context(), w.alice, umaas.Key{}, 500)
 		w.must(err)
 		accesses := slices.DeleteFunc(slices.Clone(history), func(e umaas.HistoryEntry) bool { return e.Type != umaas.EventAccess })
-		if len(accesses) != 46 {
+		if len(accesses) != 48 {
 			t.Fatalf("%d accesses", len(accesses))
 		}
 		if e := accesses[0]; e.ActorName != "Bob Berg" || e.AppName != "App One" || e.Label != "Health record" || e.Policy != policy || e.Access.Interaction != "read" || e.Actor != w.bob {

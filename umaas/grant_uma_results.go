@@ -256,7 +256,7 @@ func (run *redemption) flooded(tx Tx, t Ticket, party AccountID) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("count requests of party: %w", err)
 	}
-	if len(mine) == openPerParty && !slices.ContainsFunc(mine, func(r Request) bool { return !r.open(run.now) }) {
+	if len(mine) == openPerParty && !slices.ContainsFunc(mine, func(r Request) bool { return !r.burdens(run.now) }) {
 		return true, nil
 	}
 	if !run.client.Dynamic || t.Decoy {
@@ -269,7 +269,7 @@ func (run *redemption) flooded(tx Tx, t Ticket, party AccountID) (bool, error) {
 	own, unknown := 0, 0
 	dynamic := map[ClientID]bool{run.client.ID: true}
 	for _, r := range inbox {
-		if !r.open(run.now) {
+		if !r.burdens(run.now) {
 			continue
 		}
 		if _, ok := dynamic[r.Client]; !ok && len(dynamic) < maxUncheckedReads {
@@ -287,6 +287,12 @@ func (run *redemption) flooded(tx Tx, t Ticket, party AccountID) (bool, error) {
 		}
 	}
 	return own >= openPerUnchecked || unknown >= openOfAnyUnknown, nil
+}
+
+// burdens reports a request that counts against floods: one that waits, and one taken back less than a day ago, or asking and
+// taking back in turn would push everything else out of sight.
+func (r Request) burdens(now time.Time) bool {
+	return r.open(now) || r.State == RequestDenied && now.Before(r.Silent) && r.Silent.Sub(r.Answered) == withdrawnSilence
 }
 
 // open reports a request that still waits for its owner.

@@ -23,7 +23,7 @@ type Key [16]byte
 func (k Key) Time() time.Time {
 	var b [8]byte
 	copy(b[2:], k[:6])
-	return time.UnixMilli(int64(binary.BigEndian.Uint64(b[:]))).UTC()
+	return time.UnixMilli(int64(binary.BigEndian.Uint64(b[:]))).UTC() //nolint:gosec // 48 bits
 }
 
 // IsZero reports the absent key.

@@ -244,8 +244,8 @@ func uses(r AuditReader, owner AccountID) (map[PolicyID]use, error) {
 			return nil, fmt.Errorf("read history: %w", err)
 		}
 		for _, e := range page {
-			if e.Type != EventAccess || e.Policy == "" {
-				continue
+			if e.Type != EventAccess || e.Policy == "" || e.Outcome != OutcomeSuccess || e.Reason == "intent" {
+				continue // a refused try is no use, and a write is counted by its outcome
 			}
 			u := out[e.Policy]
 			u.count++

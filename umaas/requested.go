@@ -132,9 +132,10 @@ func (s *Service) question(r Reader, t Ticket, c Client, resources map[ResourceI
 }
 
 // actsForItself: an organization's confidential client that has no way back for a person's browser can only ever speak for
-// the organization.
+// the organization. Not one that registered itself: its organization is a name of its own choosing, and no owner is to read
+// that as somebody this server knows (SEC-20).
 func actsForItself(c Client) bool {
-	return c.Account != "" && !c.Public() && len(c.ClaimsRedirectURIs) == 0
+	return c.Account != "" && !c.Public() && !c.Dynamic && len(c.ClaimsRedirectURIs) == 0
 }
 
 // asked loads policies and bases. Its cost follows the ticket, not how much the owner shares otherwise (SEC-48).

@@ -83,10 +83,26 @@ func (s *Service) EndSession(ctx context.Context, cookie string) error {
 		if err != nil {
 			return err
 		}
-		return tx.DeleteSession(key)
+		if err := tx.DeleteSession(key); err != nil {
+			return err
+		}
+		return s.auditOAuth(tx, now, AuditEvent{Owner: sess.Account, Type: "signed-out", Outcome: OutcomeSuccess, Actor: sess.Account})
 	})
 	if err != nil {
 		return fmt.Errorf("end session: %w", err)
+	}
+	return nil
+}
+
+// SignInFailed records a wrong password; a is "" for an unknown login, which costs the same (SEC-44). It stands in the server's
+// own stream: strangers must not fill an owner's history.
+func (s *Service) SignInFailed(ctx context.Context, a AccountID) error {
+	now := s.Now()
+	err := s.Store.Update(ctx, func(tx Tx) error {
+		return s.auditOAuth(tx, now, AuditEvent{Type: "sign-in-failed", Outcome: OutcomeRefused, Actor: a})
+	})
+	if err != nil {
+		return fmt.Errorf("record failed sign-in: %w", err)
 	}
 	return nil
 }

@@ -69,7 +69,7 @@ func restoreCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			f, err := os.Open(args[0]) //nolint:gosec // the operator names the file
+			f, err := os.Open(args[0])
 			if err != nil {
 				return err
 			}

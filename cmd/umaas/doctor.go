@@ -72,7 +72,7 @@ func (d *doctor) examine(ctx context.Context, c config.Config) error {
 		}
 	}
 	if d.bad > 0 {
-		return fmt.Errorf("%d things to mend", d.bad)
+		return fmt.Errorf("to mend: %d", d.bad)
 	}
 	_, err := fmt.Fprintln(d.out, "all well")
 	return err

@@ -218,4 +218,6 @@ gateway: {base: %q, listen: %q, client_id: %q, client_secret: %q}
 `, w.Data, ports(t, 1)[0], w.Issuer, listenOf(w.Issuer), w.RS, listenOf(w.RS), w.Server.ClientID, w.Server.ClientSecret)), w
 }
 
-func listenOf(origin string) string { return strings.Replace(origin, "http://localhost", "127.0.0.1", 1) }
+func listenOf(origin string) string {
+	return strings.Replace(origin, "http://localhost", "127.0.0.1", 1)
+}

@@ -37,7 +37,7 @@ func settle(t *testing.T) site {
 	running(t, s.fhir)
 	running(t, s.as)
 
-	for _, u := range [][2]string{{"pat", "Patient/pat"}, {"quinn", "Patient/quinn"}} {
+	for _, u := range [][2]string{{"pat", "Patient/pat"}, {"quinn", "RelatedPerson/quinn"}} {
 		password := "a good password of " + u[0]
 		must(t, password+"\n", "user", "add", u[0], "--name", "Pat "+u[0], "--email", u[0]+"@example.org", "--verified", "--fhir-user", u[1], "--config", s.as)
 		w.People = append(w.People, demo.Credential{Name: u[0], Login: u[0], Password: password, FHIRUser: u[1], Patient: u[0]})
@@ -137,7 +137,7 @@ func relations(t *testing.T, s site) {
 		q := url.Values{"redirect_uri": {w.App.RedirectURI}, "state": {"s"}, "client_id": {w.App.ClientID}}
 		check(t, v.Open(t.Context(), w.Resolver.Patient+"?"+q.Encode()))
 		for range 6 {
-			if v.Page.Left != "" || v.Has("Connect") {
+			if v.Page.Left != "" || v.Has("Connect") || strings.Contains(v.Page.Text, "No record is linked to") {
 				break
 			}
 			check(t, v.Forward(t.Context(), quinn))
@@ -147,7 +147,7 @@ func relations(t *testing.T, s site) {
 	if text := offered(); strings.Contains(text, "Pat Sample") {
 		t.Errorf("a stranger is offered the record:\n%s", text)
 	}
-	must(t, "", "relation", "add", "Patient/quinn", "pat", "--kind", "representative", "--scopes", "patient/*.rs", "--config", s.gateway)
+	must(t, "", "relation", "add", "RelatedPerson/quinn", "pat", "--kind", "representative", "--scopes", "patient/*.rs", "--config", s.gateway)
 	found := false
 	for range 50 { // registration of the new set goes on in the background
 		if found = strings.Contains(offered(), "Pat Sample"); found {
@@ -158,7 +158,7 @@ func relations(t *testing.T, s site) {
 	if !found {
 		t.Errorf("with a relation, still not offered:\n%s", offered())
 	}
-	must(t, "", "relation", "drop", "Patient/quinn", "pat", "--config", s.gateway)
+	must(t, "", "relation", "drop", "RelatedPerson/quinn", "pat", "--config", s.gateway)
 	if text := offered(); strings.Contains(text, "Pat Sample") {
 		t.Errorf("the relation is dropped, and the record is still offered:\n%s", text)
 	}

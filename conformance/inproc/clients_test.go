@@ -61,7 +61,7 @@ func TestClient_OpenIDClient(t *testing.T) {
 		"claims_redirect_uri": w.World.App.ClaimsRedirectURI,
 	})
 	check(t, err)
-	run := exec.CommandContext(t.Context(), node, "openid-client.mjs", string(given)) //nolint:gosec // our own script
+	run := exec.CommandContext(t.Context(), node, "openid-client.mjs", string(given))
 	run.Dir, run.Stderr = folder, os.Stderr
 	in, err := run.StdinPipe()
 	check(t, err)

@@ -191,7 +191,7 @@ func write(t *testing.T, w *world, rpt granted, p *process) written {
 func build(t *testing.T) string {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), "umaas")
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-tags", "nomsgpack", "-o", binary, "./cmd/umaas") //nolint:gosec // our own module
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-tags", "nomsgpack", "-o", binary, "./cmd/umaas")
 	cmd.Dir = root(t)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
@@ -207,7 +207,7 @@ type process struct {
 
 func launch(t *testing.T, binary, data string) *process {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), binary, "demo", "--data", data, "--port", "0", "--json") //nolint:gosec // built above
+	cmd := exec.CommandContext(t.Context(), binary, "demo", "--data", data, "--port", "0", "--json")
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	check(t, err)

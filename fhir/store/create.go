@@ -44,7 +44,7 @@ func (s *Store) existing(t *txn, req *request, typ string) (*row, error) {
 	if err != nil {
 		return nil, err
 	}
-	found, err := t.find(req.ctx, typ, pairs, 2)
+	found, err := t.find(req.ctx, typ, pairs)
 	if err != nil {
 		return nil, err
 	}

@@ -93,7 +93,7 @@ func historyParams(pairs []fhir.Pair) (count int, since time.Time, err error) {
 func (s *Store) historyWalk(t *txn, req *request, from *cursor) (func() (version, bool, error), error) {
 	var c *bolt.Cursor
 	var prefix, start []byte
-	seqOf := func(k, v []byte) uint64 { return decodeUint64(k[len(k)-8:]) }
+	seqOf := func(k, _ []byte) uint64 { return decodeUint64(k[len(k)-8:]) }
 	below := uint64(1<<64 - 1)
 	if from != nil {
 		below = from.Doc

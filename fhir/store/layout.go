@@ -74,9 +74,9 @@ func (v *version) encode() []byte {
 	b = binary.BigEndian.AppendUint64(b, uint64(v.at.UnixMilli()))
 	b = binary.BigEndian.AppendUint64(b, v.number)
 	b = binary.BigEndian.AppendUint64(b, v.doc)
-	b = append(b, byte(len(v.typ)))
+	b = append(b, byte(len(v.typ))) //nolint:gosec // a type name
 	b = append(b, v.typ...)
-	b = append(b, byte(len(v.id)))
+	b = append(b, byte(len(v.id))) //nolint:gosec // at most 64 characters
 	b = append(b, v.id...)
 	return append(b, v.raw...)
 }
@@ -89,7 +89,7 @@ func decodeVersion(seq uint64, b []byte) (version, error) {
 		return v, fmt.Errorf("version %d: %w", seq, errCorrupt)
 	}
 	v.deleted, v.method = b[1]&1 == 1, b[2]
-	v.at = time.UnixMilli(int64(binary.BigEndian.Uint64(b[3:]))).UTC()
+	v.at = time.UnixMilli(int64(binary.BigEndian.Uint64(b[3:]))).UTC() //nolint:gosec // written by us
 	v.number, v.doc = binary.BigEndian.Uint64(b[11:]), binary.BigEndian.Uint64(b[19:])
 	b = b[fixed:]
 	for _, field := range []*string{&v.typ, &v.id} {

@@ -155,7 +155,7 @@ func readItems(path string) (items loadItems, err error) {
 		items.problem("file", "larger than %d bytes: split it", maxLoadFile)
 		return items, nil
 	}
-	raw, err := os.ReadFile(path)
+	raw, err := os.ReadFile(path) //nolint:gosec // the folder the operator named
 	if err != nil {
 		return items, err
 	}

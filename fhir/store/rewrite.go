@@ -161,7 +161,7 @@ func (t *txn) resolveReference(ctx context.Context, value string) (to string, ok
 	if err != nil {
 		return "", false, err
 	}
-	found, err := t.find(ctx, typ, pairs, 2)
+	found, err := t.find(ctx, typ, pairs)
 	if err != nil {
 		return "", false, err
 	}

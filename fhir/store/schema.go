@@ -106,8 +106,8 @@ func (s *Store) internNames(tx *bolt.Tx) error {
 		if err != nil {
 			return err
 		}
-		table[name[1:]] = uint16(n)
-		return b.Put([]byte(name), binary.BigEndian.AppendUint16(nil, uint16(n)))
+		table[name[1:]] = uint16(n)                                               //nolint:gosec // counts types and parameters
+		return b.Put([]byte(name), binary.BigEndian.AppendUint16(nil, uint16(n))) //nolint:gosec // counts types and parameters
 	}
 	for _, typ := range fhir.Types() {
 		if err := intern(s.types, "t"+typ); err != nil {
@@ -143,10 +143,10 @@ func indexableParams() map[string][]fhir.SearchParam {
 // indexSignature changes with every change of the search parameter tables or of the term rules.
 func indexSignature() string {
 	h := sha256.New()
-	fmt.Fprintln(h, indexVersion)
+	_, _ = fmt.Fprintln(h, indexVersion) // a hash takes everything
 	for _, typ := range fhir.Types() {
 		for _, p := range fhir.Params(typ) {
-			fmt.Fprintln(h, typ, p.Code, p.Kind, p.Expression)
+			_, _ = fmt.Fprintln(h, typ, p.Code, p.Kind, p.Expression)
 		}
 	}
 	return hex.EncodeToString(h.Sum(nil))

@@ -199,8 +199,8 @@ func inCompartment(r *fhir.Resource, patient string) bool {
 	return slices.Contains(compartmentsOf(r), patient)
 }
 
-// find gives at most limit matches of a conditional interaction's criteria, which must be filters the server evaluates.
-func (t *txn) find(ctx context.Context, typ string, pairs []fhir.Pair, limit int) ([]row, error) {
+// find gives at most two matches, which is enough to tell none, one and several, of a conditional interaction's criteria, which must be filters the server evaluates.
+func (t *txn) find(ctx context.Context, typ string, pairs []fhir.Pair) ([]row, error) {
 	if len(pairs) == 0 {
 		return nil, refuse(http.StatusPreconditionFailed, "required", "a conditional interaction needs search parameters")
 	}
@@ -213,7 +213,7 @@ func (t *txn) find(ctx context.Context, typ string, pairs []fhir.Pair, limit int
 	scanned := 0
 	_, err = t.scan(ctx, q, typ, 0, &scanned, func(_ uint64, r row) bool {
 		out = append(out, r)
-		return len(out) < limit
+		return len(out) < 2
 	})
 	return out, err
 }

@@ -219,7 +219,7 @@ func bounded(s string) string {
 
 // dateKey orders seconds since 1970, negative ones included.
 func dateKey(unix int64) string {
-	return string(binary.BigEndian.AppendUint64(nil, uint64(unix)^(1<<63)))
+	return string(binary.BigEndian.AppendUint64(nil, uint64(unix)^(1<<63))) //nolint:gosec // two's complement, turned to sort
 }
 
 // dateTerms adds a date, dateTime, instant or Period; anything else (Timing, what cannot be read) is taken as "any time".

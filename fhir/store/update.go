@@ -60,7 +60,7 @@ func (s *Store) replace(t *txn, req *request, p *prepared, id string) (reply, er
 
 // conditionalTarget gives the id a conditional update is about; fresh says that the server made it for a create (http.html#cond-update).
 func (s *Store) conditionalTarget(t *txn, req *request, p *prepared) (id string, fresh bool, err error) {
-	found, err := t.find(req.ctx, p.typ, criteria(req.pairs), 2)
+	found, err := t.find(req.ctx, p.typ, criteria(req.pairs))
 	if err != nil {
 		return "", false, err
 	}
@@ -116,7 +116,7 @@ func (s *Store) conditionalID(t *txn, req *request) (string, error) {
 	if len(req.path) == 2 {
 		return req.path[1], onlyFormat(req, "change by id")
 	}
-	found, err := t.find(req.ctx, req.path[0], criteria(req.pairs), 2)
+	found, err := t.find(req.ctx, req.path[0], criteria(req.pairs))
 	switch {
 	case err != nil:
 		return "", err

@@ -308,7 +308,7 @@ func TestAuthorizationRequest(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := map[string]string{
-		"response_type": "code", "client_id": "rs", "redirect_uri": redirect, "scope": "openid fhirUser uma_protection offline_access", "state": "s&t",
+		"response_type": "code", "client_id": "rs", "redirect_uri": redirect, "scope": "openid profile fhirUser uma_protection offline_access", "state": "s&t",
 		"nonce": "n", "code_challenge": "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM", "code_challenge_method": "S256", // RFC 7636 appendix B
 	}
 	for name, value := range want {

@@ -11,7 +11,7 @@ import (
 
 // patScope is what a person is asked for at her first sign-in (flows.md A1): who she is, which FHIR resource she is, and
 // that this server may protect her resources while she is away (FedAuthz §1.3, F-016).
-const patScope = "openid fhirUser " + uma.ScopeProtection + " offline_access"
+const patScope = "openid profile fhirUser " + uma.ScopeProtection + " offline_access"
 
 // registration is the client metadata of RFC 7591 §2 this resource server sends, with the extension rpt_format.
 type registration struct {

@@ -109,7 +109,7 @@ func dropContext(tx kv.Tx, user, hash string) error {
 
 // ContextURLs implements resourceserver.ContextURLTable.
 func (s *Store) ContextURLs(ctx context.Context, user string, limit int) ([]rs.ContextURL, error) {
-	if checked(user) != nil {
+	if unkeyable(user) {
 		return nil, nil
 	}
 	prefix := under("o", user, "url")

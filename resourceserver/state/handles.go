@@ -40,7 +40,7 @@ func (s *Store) Keep(ctx context.Context, kind string, value any, expires time.T
 		return "", fmt.Errorf("state: encode: %w", err)
 	}
 	var block [handleBlock]byte
-	binary.BigEndian.PutUint64(block[:8], uint64(expires.UnixNano())) //nolint:gosec // after 1970
+	binary.BigEndian.PutUint64(block[:8], uint64(expires.UnixNano()))
 	var secret [handleSecret]byte
 	if _, err := io.ReadFull(s.random, block[8:]); err != nil {
 		return "", fmt.Errorf("state: randomness: %w", err)

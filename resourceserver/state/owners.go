@@ -182,7 +182,7 @@ func (s *Store) Users(ctx context.Context, after string, limit int) ([]rs.User, 
 
 // UsersByFHIRUser implements resourceserver.Users.
 func (s *Store) UsersByFHIRUser(ctx context.Context, reference string) ([]string, error) {
-	if checked(reference) != nil {
+	if unkeyable(reference) {
 		return nil, nil
 	}
 	var keys []string

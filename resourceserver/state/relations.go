@@ -58,7 +58,7 @@ func (s *Store) Relation(ctx context.Context, subject, patient string) (rs.Relat
 
 // RelationsBySubject implements resourceserver.RelationTable.
 func (s *Store) RelationsBySubject(ctx context.Context, subject, after string, limit int) ([]rs.Relation, error) {
-	if checked(subject) != nil {
+	if unkeyable(subject) {
 		return nil, nil
 	}
 	var list []rs.Relation
@@ -78,7 +78,7 @@ func (s *Store) RelationsBySubject(ctx context.Context, subject, after string, l
 
 // RelationsByPatient implements resourceserver.RelationTable.
 func (s *Store) RelationsByPatient(ctx context.Context, patient, after string, limit int) ([]rs.Relation, error) {
-	if checked(patient) != nil {
+	if unkeyable(patient) {
 		return nil, nil
 	}
 	prefix := under("m", patient)

@@ -68,7 +68,7 @@ func (c Config) Runs(role string) bool { return slices.Contains(c.Roles, role) }
 func Load(path string, environ []string, flags func(*Config)) (Config, error) {
 	var c Config
 	if path != "" {
-		raw, err := os.ReadFile(path)
+		raw, err := os.ReadFile(path) //nolint:gosec // the operator names the file
 		if err != nil {
 			return Config{}, fmt.Errorf("configuration: %w", err)
 		}

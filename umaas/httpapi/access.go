@@ -9,7 +9,7 @@ import (
 	"github.com/umaas/umaas/umaas/uma"
 )
 
-const maxEvents = 1000
+const maxEvents = 500 // as many as the core takes in one report
 
 // accessEvents takes a batch of access events, a JSON array of uma.AccessEvent. It is idempotent by event id.
 func (a *api) accessEvents(c *gin.Context, p umaas.PAT) error {

@@ -100,7 +100,8 @@ func describe(scope string, constraints []uma.Constraint) (key string, l line) {
 		l.long = "this server has no better words for it"
 	}
 	l.narrow(name)
-	return fmt.Sprint(l.block.id, "\x00", l.list, "\x00", l.whole, "\x00", constraints), l
+	// Quoted: two lists of constraints that only read alike must not become one line, or one's scopes would get the other's.
+	return fmt.Sprintf("%q %q %t %q", l.block.id, l.list, l.whole, constraints), l
 }
 
 // narrow replaces the list word by what a query leaves of it (TX-04).
@@ -171,15 +172,15 @@ func (l *line) item() umaas.Item {
 		technical += " " + c.Type + "(" + c.Value + ")"
 	}
 	return umaas.Item{
-		ID: itemID(technical), Block: l.block.id, Group: l.group, Words: verb + " " + list, Long: l.long, Remark: l.remark,
+		ID: itemID(l.scopes, l.constraints), Block: l.block.id, Group: l.group, Words: verb + " " + list, Long: l.long, Remark: l.remark,
 		Technical: technical, Sensitive: l.sensitive, Fallback: l.fallback,
 		Rights: []umaas.Right{{Scopes: l.scopes, Constraints: l.constraints}},
 	}
 }
 
 // itemID is the same for the same rights, on every page and at every time.
-func itemID(technical string) string {
-	sum := sha256.Sum256([]byte(technical))
+func itemID(scopes []string, constraints []uma.Constraint) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q", scopes, constraints))
 	return strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:10]))
 }
 

@@ -149,3 +149,18 @@ func TestDescribeGroups(t *testing.T) {
 		}
 	}
 }
+
+// TestDescribeKeepsConstraintsApart: lists of constraints that only read alike are two ticks with two ids, each with its own.
+func TestDescribeKeepsConstraintsApart(t *testing.T) {
+	two := []uma.Constraint{{Type: "query", Value: "a"}, {Type: "query", Value: "b"}}
+	for _, value := range []string{"a} {query b", "a) query(b"} {
+		items := SMART{}.Describe([]umaas.Right{
+			{Scopes: []string{"patient/Observation.r"}, Constraints: two},
+			{Scopes: []string{"patient/Observation.s"}, Constraints: []uma.Constraint{{Type: "query", Value: value}}},
+			{Scopes: []string{"patient/Observation.r"}, Constraints: []uma.Constraint{{Type: "query", Value: value}}},
+		}, "en")
+		if len(items) != 2 || items[0].ID == items[1].ID || len(items[0].Rights[0].Scopes) != 1 || len(items[1].Rights[0].Scopes) != 2 {
+			t.Errorf("%q: %+v", value, items)
+		}
+	}
+}

@@ -25,6 +25,7 @@ var ErrSlowDown = errors.New("too many tries to sign in, wait a little")
 type Accounts interface {
 	AccountByLogin(ctx context.Context, login string) (umaas.Account, error)
 	CreateSession(ctx context.Context, a umaas.AccountID, amr []string) (string, umaas.Session, error)
+	SignInFailed(ctx context.Context, a umaas.AccountID) error
 	RehashPassword(ctx context.Context, a umaas.AccountID, old, fresh string) error
 }
 
@@ -102,6 +103,9 @@ func (s *SignIn) Password(ctx context.Context, login, password, remoteAddr strin
 		return "", umaas.Session{}, err
 	}
 	if !right || !usable {
+		if err := s.c.Accounts.SignInFailed(ctx, a.ID); err != nil {
+			return "", umaas.Session{}, fmt.Errorf("sign in: %w", err)
+		}
 		return "", umaas.Session{}, ErrWrong
 	}
 	s.limits.succeeded(account, address, s.c.Now())

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"log/slog"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -20,6 +21,14 @@ type book struct {
 	accounts map[string]umaas.Account
 	fault    error
 	sessions int
+	failed   []umaas.AccountID
+}
+
+func (b *book) SignInFailed(_ context.Context, a umaas.AccountID) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.failed = append(b.failed, a)
+	return nil
 }
 
 func (b *book) AccountByLogin(_ context.Context, login string) (umaas.Account, error) {
@@ -73,6 +82,22 @@ func setup(t *testing.T) (*SignIn, *book, *time.Time) {
 		t.Fatal(err)
 	}
 	return s, b, &now
+}
+
+// TestFailedSignInsAreTold, with the account where there is one, and no good one is.
+func TestFailedSignInsAreTold(t *testing.T) {
+	s, b, _ := setup(t)
+	for _, login := range []string{"alice", "nobody", "closed", "none", "broken"} {
+		if _, _, err := s.Password(t.Context(), login, "wrong horse", "192.0.2.1"); !errors.Is(err, ErrWrong) {
+			t.Errorf("%s: %v", login, err)
+		}
+	}
+	if _, _, err := s.Password(t.Context(), "alice", "correct horse", "192.0.2.1"); err != nil {
+		t.Error(err)
+	}
+	if want := []umaas.AccountID{"u_alice", "", "u_closed", "u_none", "u_broken"}; !slices.Equal(b.failed, want) {
+		t.Errorf("told %q, want %q", b.failed, want)
+	}
 }
 
 func TestPassword(t *testing.T) {

@@ -27,7 +27,7 @@ type Operations map[string]Operation
 // Stream writes an answer that is too big for JSON: a backup.
 type Stream func(ctx context.Context, w io.Writer) error
 
-// Op makes an Operation of a function with typed arguments; unknown members refuse.
+// Op makes an Operation of a function with typed arguments; unknown members, and anything after the value, refuse.
 func Op[In, Out any](fn func(context.Context, In) (Out, error)) Operation {
 	return func(ctx context.Context, args json.RawMessage) (any, error) {
 		var in In
@@ -35,6 +35,9 @@ func Op[In, Out any](fn func(context.Context, In) (Out, error)) Operation {
 		d.DisallowUnknownFields()
 		if err := d.Decode(&in); err != nil {
 			return nil, fmt.Errorf("arguments: %w", err)
+		}
+		if _, err := d.Token(); !errors.Is(err, io.EOF) {
+			return nil, errors.New("arguments: more than one JSON value")
 		}
 		return fn(ctx, in)
 	}

@@ -55,7 +55,7 @@ func (a *App) Ask(ctx context.Context, contextURL, scope string) (Process, error
 }
 
 // ticketFrom reads `WWW-Authenticate: UMA realm, as_uri, ticket` (Grant §3.2.1).
-func ticketFrom(res *http.Response, body []byte) (Process, error) {
+func ticketFrom(res reply, body []byte) (Process, error) {
 	if res.StatusCode != http.StatusUnauthorized {
 		return Process{}, fmt.Errorf("no ticket: %d %s", res.StatusCode, short(body))
 	}
@@ -183,11 +183,17 @@ func (a *App) Revoke(ctx context.Context, issuer, rpt string) error {
 
 const answerLimit = 8 << 20
 
+// reply is the head of an answer; its body has been read.
+type reply struct {
+	StatusCode int
+	Header     http.Header
+}
+
 // do sends one request: with the RPT as bearer, or, for forms, with the client's own authentication.
-func (a *App) do(ctx context.Context, method, target string, body io.Reader, rpt string) (*http.Response, []byte, error) {
+func (a *App) do(ctx context.Context, method, target string, body io.Reader, rpt string) (reply, []byte, error) {
 	req, err := http.NewRequestWithContext(ctx, method, target, body)
 	if err != nil {
-		return nil, nil, fmt.Errorf("request: %w", err)
+		return reply{}, nil, fmt.Errorf("request: %w", err)
 	}
 	switch {
 	case rpt != "":
@@ -202,23 +208,24 @@ func (a *App) do(ctx context.Context, method, target string, body io.Reader, rpt
 	}
 	res, err := a.HTTP.Do(req)
 	if err != nil {
-		return nil, nil, fmt.Errorf("%s %s: %w", method, hideQuery(target), err)
+		return reply{}, nil, fmt.Errorf("%s %s: %w", method, hideQuery(target), err)
 	}
 	defer func() { _ = res.Body.Close() }() // read to the end below; closing has nothing to tell
 	answer, err := io.ReadAll(io.LimitReader(res.Body, answerLimit))
 	if err != nil {
-		return nil, nil, fmt.Errorf("read answer: %w", err)
+		return reply{}, nil, fmt.Errorf("read answer: %w", err)
 	}
+	got := reply{StatusCode: res.StatusCode, Header: res.Header}
 	if a.Log != nil {
-		a.Log(Exchange{Method: method, URL: target, Status: res.StatusCode, Answer: told(res, answer)})
+		a.Log(Exchange{Method: method, URL: target, Status: res.StatusCode, Answer: told(got, answer)})
 	}
-	return res, answer, nil
+	return got, answer, nil
 }
 
 var secrets = regexp.MustCompile(`("?(?:access_token|refresh_token|ticket)"?[=:]\s*")([^"]{6})[^"]*"`)
 
 // told is an answer for display: bearer values keep six characters.
-func told(res *http.Response, body []byte) string {
+func told(res reply, body []byte) string {
 	head := ""
 	if w := res.Header.Get("WWW-Authenticate"); w != "" {
 		head = "WWW-Authenticate: " + w + "\n"

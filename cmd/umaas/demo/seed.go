@@ -120,7 +120,7 @@ func (s seeding) loaded(ctx context.Context) ([]Person, error) {
 			BirthDate string
 		}
 		if err := json.Unmarshal(r.Raw(), &p); err != nil {
-			return nil, fmt.Errorf("Patient/%s: %w", r.ID(), err)
+			return nil, fmt.Errorf("read Patient/%s: %w", r.ID(), err)
 		}
 		person := Person{ID: r.ID(), Given: "Patient", Family: r.ID(), Sex: p.Gender, Birth: p.BirthDate}
 		if len(p.Name) > 0 && len(p.Name[0].Given) > 0 {

@@ -138,8 +138,8 @@ func pages(ctx context.Context, c ASConfig, core *umaas.Service, st *store.Store
 	if err != nil {
 		return nil, err
 	}
-	gin.SetMode(gin.ReleaseMode) // its debug mode prints the route table
-	return httpapi.New(httpapi.Config{Service: core, Pages: site, Issuer: c.Issuer, BrowserCookie: browser, Now: c.Now, Random: rand.Reader, Logger: c.Logger})
+	gin.SetMode(gin.ReleaseMode)                                                                                                                                // its debug mode prints the route table
+	return httpapi.New(httpapi.Config{Service: core, Pages: site, Issuer: c.Issuer, BrowserCookie: browser, Now: c.Now, Random: rand.Reader, Logger: c.Logger}) //nolint:contextcheck // requests bring their own
 }
 
 // housekeeping removes what has expired and rotates keys that are due, until Close.

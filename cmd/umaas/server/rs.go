@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -100,6 +101,21 @@ func NewRS(ctx context.Context, c RSConfig) (_ *RS, err error) {
 	return r, nil
 }
 
+// served are the resource types whose scopes every set registers: what belongs to a patient, and what a record refers to.
+func served() []string {
+	types := []string{
+		"Device", "Endpoint", "HealthcareService", "Location", "Medication", "MedicationKnowledge", "Organization", "OrganizationAffiliation",
+		"Practitioner", "PractitionerRole", "Substance",
+	}
+	for _, t := range fhir.Types() {
+		if fhir.ClassOf(t) == fhir.ClassMember {
+			types = append(types, t)
+		}
+	}
+	slices.Sort(types)
+	return types
+}
+
 // assemble is the adapter's parts list.
 func (r *RS) assemble(c RSConfig) error {
 	base := c.Base + FHIRPath
@@ -120,7 +136,7 @@ func (r *RS) assemble(c RSConfig) error {
 	r.Relations = rs.NewAdministeredRelations(r.State, c.Now, func(ctx context.Context, users []string) error { return r.Registrar.Enqueue(ctx, users...) })
 	if r.Registrar, err = rs.NewRegistrar(rs.RegistrarConfig{
 		State: r.State, Tokens: tokens, Relations: r.Relations, Patients: patients, Issuer: c.Issuer, Base: c.Base, FHIRBase: base,
-		Types: fhir.Types(), Now: c.Now, Logger: c.Logger,
+		Types: served(), Now: c.Now, Logger: c.Logger,
 	}); err != nil {
 		return err
 	}
@@ -131,7 +147,7 @@ func (r *RS) assemble(c RSConfig) error {
 	desk := rs.NewPermissionDesk(r.Registrar)
 	if r.Contexts, err = rs.NewContextURLs(rs.ContextURLConfig{
 		State: r.State, Registrar: r.Registrar, Desk: desk, Verifier: verifier, Relations: r.Relations, Base: c.Base, FHIRBase: base,
-		Types: fhir.Types(), Limiter: rs.NewAddressLimiter(20, 200, c.Now), Now: c.Now, Random: rand.Reader, Logger: c.Logger,
+		Types: served(), Limiter: rs.NewAddressLimiter(20, 200, c.Now), Now: c.Now, Random: rand.Reader, Logger: c.Logger,
 	}); err != nil {
 		return err
 	}

@@ -53,7 +53,7 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request) {
 		answer.Set("code", c)
 	}
 	to.RawQuery = answer.Encode()
-	http.Redirect(w, r, to.String(), http.StatusSeeOther)
+	http.Redirect(w, r, to.String(), http.StatusSeeOther) //nolint:gosec // a fake for tests
 }
 
 func (s *Server) token(w http.ResponseWriter, r *http.Request) {
