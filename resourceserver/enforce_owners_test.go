@@ -60,6 +60,18 @@ func TestAU_OwnerHearsOfRefusedAttempts(t *testing.T) {
 			t.Errorf("%s: %d %s\n%s: %d %s", c.path, r.StatusCode, r.body, c.absent, absent.StatusCode, absent.body)
 		}
 	}
+	// As part of a transaction, too, and in a batch.
+	for _, kind := range []string{"transaction", "batch"} {
+		before := len(j.as.Events())
+		j.do("POST", "", token, bundle(kind, entry("DELETE", "Observation/lab2", "")))
+		var whose []string
+		for _, e := range j.as.Events()[before:] {
+			whose = append(whose, e.Patient)
+		}
+		if !slices.Equal(whose, []string{"p1", "p2"}) {
+			t.Errorf("%s: events about %v", kind, whose)
+		}
+	}
 	// The names of one authorization server are not carried to another.
 	known["p2"] = record("p2", "https://other.example", "elsewhere")
 	before := len(j.as.Events())

@@ -63,7 +63,7 @@ func (tx *transaction) judge(ctx context.Context, i int, e BundleEntry, first bo
 	}
 	permit, ok := d.(Permit)
 	if !ok || permit.Spend {
-		return true, tx.refuseWhole(ctx, e.Access, d), nil
+		return true, tx.refuseWhole(ctx, s, d), nil
 	}
 	findsExisting := e.Access.Interaction == fhir.Create && e.Access.Conditional
 	if first && !findsExisting || !writes(e.Access.Interaction) {
@@ -85,13 +85,14 @@ func (tx *transaction) judge(ctx context.Context, i int, e BundleEntry, first bo
 	}
 	tx.lookups = s.lookups
 	if refusal := (*Refusal)(nil); errors.As(err, &refusal) {
+		tx.used = append(tx.used, s.used...)
 		return true, refusal.answer(), nil
 	}
 	if err != nil {
 		return false, answer{}, err
 	}
 	if d != nil {
-		return true, tx.refuseWhole(ctx, e.Access, d), nil
+		return true, tx.refuseWhole(ctx, s, d), nil
 	}
 	if tx.ops[i] = op; op.existing != nil && e.FullURL != "" {
 		tx.known[e.FullURL] = op.existing.Resource.Type() + "/" + op.existing.Resource.ID()
@@ -101,7 +102,7 @@ func (tx *transaction) judge(ctx context.Context, i int, e BundleEntry, first bo
 }
 
 // refuseWhole is the one refusal of a transaction: 403, or one ticket for an RPT where one owner could cure it.
-func (tx *transaction) refuseWhole(ctx context.Context, entry *Access, d Decision) answer {
+func (tx *transaction) refuseWhole(ctx context.Context, entry *call, d Decision) answer {
 	switch x := d.(type) {
 	case NeedTicket:
 		x.Row = RowContext
@@ -115,7 +116,7 @@ func (tx *transaction) refuseWhole(ctx context.Context, entry *Access, d Decisio
 		d = Deny{Row: RowContext, Reason: "scope"}
 	}
 	c := *tx.call
-	c.access = entry
+	c.access, c.behind = entry.access, entry.behind
 	a := c.refuse(ctx, d)
 	tx.used = c.used
 	return a

@@ -365,3 +365,26 @@ func TestSEC_46_AskingAndTakingBack(t *testing.T) {
 		t.Errorf("the honest request stands %d times in the inbox, %d times on the first page", waiting, len(home.Waiting))
 	}
 }
+
+// TestSEC_31_ClientIDAlone: a confidential client authenticates on every grant and at revocation; a try without leaves ticket
+// and tokens as they are.
+func TestSEC_31_ClientIDAlone(t *testing.T) {
+	w := inMemory(t)
+	r, _, names, _ := w.shared()
+	ticket := w.gather(c1, w.ticket(perm(r, "view")), w.bob)
+	got := w.rpt(c1, w.gather(c1, w.ticket(perm(r, "view")), w.bob))
+	for _, f := range [][]string{
+		{"grant_type", uma.GrantTypeTicket, "ticket", ticket},
+		{"grant_type", uma.GrantTypeRefreshToken, "refresh_token", got.RefreshToken},
+		{"grant_type", uma.GrantTypeAuthorizationCode, "code", "x", "code_verifier", "y"},
+		{"grant_type", uma.GrantTypeClientCredentials},
+	} {
+		answer, err := w.Token(t.Context(), umaas.TokenRequest{Form: form(append(f, "client_id", string(c1))...)})
+		w.wantError(answer, err, 401, "invalid_client", "client authentication failed")
+	}
+	w.wantError(nil, w.Revoke(t.Context(), umaas.TokenRequest{Form: form("token", got.AccessToken, "client_id", string(c1))}), 401, "invalid_client", "")
+	w.wantRights(got.AccessToken, "r{view}", names)
+	w.rpt(c1, ticket)
+	_, err := w.refresh(c1, got.RefreshToken)
+	w.must(err)
+}

@@ -99,16 +99,8 @@ func (e everything) collect(t *txn, req *request, patient string, st state, from
 	pg := page{total: -1}
 	present := map[uint64]bool{st.doc: true}
 	add := func(doc uint64, mode string) error {
-		seq, ok := t.sequence(doc)
-		if !ok {
-			return nil
-		}
-		r, err := t.resource(seq)
-		if err != nil {
-			return err
-		}
-		found, err := t.row(seq, r)
-		if err != nil {
+		found, ok, err := t.living(doc)
+		if !ok || err != nil {
 			return err
 		}
 		if !found.at.Before(e.since) {

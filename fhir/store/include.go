@@ -50,16 +50,8 @@ func (t *txn) addIncludes(ctx context.Context, q *searchRequest, pg *page) error
 		if present[doc] || included >= maxIncluded {
 			return nil
 		}
-		seq, ok := t.sequence(doc)
-		if !ok {
-			return nil
-		}
-		r, err := t.resource(seq)
-		if err != nil {
-			return err
-		}
-		found, err := t.row(seq, r)
-		if err != nil {
+		found, ok, err := t.living(doc)
+		if !ok || err != nil {
 			return err
 		}
 		present[doc], found.mode = true, "include"

@@ -195,6 +195,20 @@ func (t *txn) row(seq uint64, r *fhir.Resource) (row, error) {
 	return row{version: v, r: r, mode: "match"}, nil
 }
 
+// living is the row of a document's current version; false where it is deleted.
+func (t *txn) living(doc uint64) (found row, ok bool, err error) {
+	seq, ok := t.sequence(doc)
+	if !ok {
+		return row{}, false, nil
+	}
+	r, err := t.resource(seq)
+	if err != nil {
+		return row{}, false, err
+	}
+	found, err = t.row(seq, r)
+	return found, err == nil, err
+}
+
 func inCompartment(r *fhir.Resource, patient string) bool {
 	return slices.Contains(compartmentsOf(r), patient)
 }
