@@ -28,6 +28,8 @@ func (c *call) execute(ctx context.Context, op *writeOp) (answer, error) {
 	switch resp.Status {
 	case http.StatusOK, http.StatusCreated, http.StatusNoContent, http.StatusAccepted:
 		c.note(op.by)
+		c.forget(op.path)
+		c.forget(op.path + "/last")
 		return c.written(ctx, op, resp)
 	case http.StatusPreconditionFailed, http.StatusConflict:
 		if op.method == http.MethodPost {

@@ -20,8 +20,8 @@ func (c *call) history(ctx context.Context, f Filter) (answer, error) {
 	switch a.Interaction {
 	case fhir.HistoryInstance:
 		at.Path = a.Type + "/" + a.ID + "/_history"
-		// The current body is read in any case, so that hidden and absent cost the same calls (IM-06).
-		if _, _, err := c.Stored(ctx, a.Type, a.ID); err != nil {
+		// The last body is looked for in any case, so that hidden, deleted and absent cost the same calls (IM-06).
+		if _, err := c.lastVersion(ctx, a.Type, a.ID); err != nil {
 			return answer{}, err
 		}
 	case fhir.HistoryType:

@@ -51,8 +51,9 @@ func (c *call) vread(ctx context.Context, f Filter) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	// The current body is read either way, so that hidden and absent versions cost the same calls.
-	if _, _, err := c.Stored(ctx, a.Type, a.ID); err != nil {
+	// The last body is looked for either way, so that hidden, deleted and absent versions cost the same calls (IM-06).
+	last, err := c.lastVersion(ctx, a.Type, a.ID)
+	if err != nil {
 		return answer{}, err
 	}
 	switch resp.Status {
@@ -61,10 +62,6 @@ func (c *call) vread(ctx context.Context, f Filter) (answer, error) {
 		return c.hidden(ctx), nil
 	default:
 		return answer{}, fmt.Errorf("%w: status %d for a version", ErrUpstream, resp.Status)
-	}
-	last, err := c.lastBody(ctx, a.Type, a.ID)
-	if err != nil {
-		return answer{}, err
 	}
 	if last == nil {
 		return c.hidden(ctx), nil
@@ -89,13 +86,24 @@ func (c *call) vread(ctx context.Context, f Filter) (answer, error) {
 	return c.hidden(ctx), nil
 }
 
-// lastBody gives the current version, or the last one before a deletion; nil where there never was one.
+// lastBody gives the current version, or the last one before a deletion; nil where there never was one. It is for many resources at
+// once: most are there, and were read already.
 func (c *call) lastBody(ctx context.Context, resourceType, id string) (*fhir.Resource, error) {
+	if r, ok := c.stored[lastKey(resourceType, id)]; ok {
+		return r, nil
+	}
 	r, ok, err := c.Stored(ctx, resourceType, id)
 	if ok || err != nil {
 		return r, err
 	}
-	key := resourceType + "/" + id + "/last"
+	return c.lastVersion(ctx, resourceType, id)
+}
+
+func lastKey(resourceType, id string) string { return resourceType + "/" + id + "/last" }
+
+// lastVersion is lastBody in one call, whether the resource is there, deleted, or never was.
+func (c *call) lastVersion(ctx context.Context, resourceType, id string) (*fhir.Resource, error) {
+	key := lastKey(resourceType, id)
 	if r, ok := c.stored[key]; ok {
 		return r, nil
 	}

@@ -25,7 +25,7 @@ func TestDemoJSON(t *testing.T) {
 		var w demo.World
 		check(t, json.Unmarshal(line, &w))
 		for _, address := range []string{w.Issuer + "/.well-known/uma2-configuration", w.RS + "/connect", w.FHIRBase + "/metadata", w.Clinic} {
-			res, err := http.Get(address) //nolint:noctx // loopback
+			res, err := http.Get(address)
 			check(t, err)
 			check(t, res.Body.Close())
 			if res.StatusCode != http.StatusOK {

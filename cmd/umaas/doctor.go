@@ -133,7 +133,7 @@ func mendReach(err error, otherwise string) string {
 // soon is how long before its end a certificate is to be renewed.
 const soon = 14 * 24 * time.Hour
 
-func (d *doctor) expiry(where string, res *http.Response) {
+func (d *doctor) expiry(where string, res answerHead) {
 	if res.TLS == nil || len(res.TLS.PeerCertificates) == 0 {
 		return
 	}
@@ -210,10 +210,17 @@ func (d *doctor) upstream(ctx context.Context, base, credential string) {
 
 const documentLimit = 4 << 20
 
-func (d *doctor) get(ctx context.Context, target, authorization string) (*http.Response, []byte, error) {
+// answerHead is the head of an answer; its body has been read.
+type answerHead struct {
+	StatusCode int
+	Header     http.Header
+	TLS        *tls.ConnectionState
+}
+
+func (d *doctor) get(ctx context.Context, target, authorization string) (answerHead, []byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
 	if err != nil {
-		return nil, nil, err
+		return answerHead{}, nil, err
 	}
 	req.Header.Set("Accept", "application/json, application/fhir+json")
 	if authorization != "" {
@@ -221,13 +228,13 @@ func (d *doctor) get(ctx context.Context, target, authorization string) (*http.R
 	}
 	res, err := d.http.Do(req)
 	if err != nil {
-		return nil, nil, err
+		return answerHead{}, nil, err
 	}
 	body, err := io.ReadAll(io.LimitReader(res.Body, documentLimit))
 	if closed := res.Body.Close(); err == nil {
 		err = closed
 	}
-	return res, body, err
+	return answerHead{StatusCode: res.StatusCode, Header: res.Header, TLS: res.TLS}, body, err
 }
 
 func writable(dir string) error {

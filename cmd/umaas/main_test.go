@@ -100,7 +100,7 @@ func ports(t *testing.T, n int) []string {
 	t.Helper()
 	out := make([]string, n)
 	for i := range out {
-		l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // given back at once
+		l, err := net.Listen("tcp", "127.0.0.1:0")
 		check(t, err)
 		defer func() { check(t, l.Close()) }()
 		out[i] = strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
@@ -118,7 +118,7 @@ func written(t *testing.T, name, text string) string {
 
 func textOf(t *testing.T, file string) string {
 	t.Helper()
-	raw, err := os.ReadFile(file) //nolint:gosec // a file of the test
+	raw, err := os.ReadFile(file)
 	check(t, err)
 	return string(raw)
 }
@@ -175,7 +175,7 @@ func running(t *testing.T, file string) *safe {
 
 // get is the status of /readyz, 0 where nobody answers.
 func get(health string) int {
-	res, err := http.Get("http://" + health + "/readyz") //nolint:noctx,gosec // loopback
+	res, err := http.Get("http://" + health + "/readyz")
 	if err != nil {
 		return 0
 	}

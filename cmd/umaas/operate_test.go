@@ -159,7 +159,7 @@ func TestAppDropEndsResolution(t *testing.T) {
 	q := url.Values{"redirect_uri": {w.App.RedirectURI}, "state": {"s"}, "client_id": {w.App.ClientID}}
 	ask := func() (int, string) {
 		c := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-		res, err := c.Get(w.Resolver.Patient + "?" + q.Encode()) //nolint:noctx // loopback
+		res, err := c.Get(w.Resolver.Patient + "?" + q.Encode())
 		check(t, err)
 		check(t, res.Body.Close())
 		return res.StatusCode, res.Header.Get("Location")

@@ -38,7 +38,7 @@ func start(t *testing.T, env []string, args ...string) *command {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 40*time.Second)
 	t.Cleanup(cancel)
-	cmd := exec.CommandContext(ctx, os.Args[0], args...) //nolint:gosec // this very binary
+	cmd := exec.CommandContext(ctx, os.Args[0], args...)
 	cmd.Env = append(append(os.Environ(), asCommand+"=1"), env...)
 	cmd.WaitDelay = 5 * time.Second
 	c := &command{Cmd: cmd, errs: &safe{}}
@@ -87,7 +87,7 @@ func TestServeStopsGracefully(t *testing.T) {
 	text, address, health := asAlone(t)
 	c := start(t, nil, "serve", "--config", written(t, "c.yaml", text))
 	c.ready(t, health)
-	conn, err := net.Dial("tcp", address) //nolint:noctx // loopback
+	conn, err := net.Dial("tcp", address)
 	check(t, err)
 	defer func() { _ = conn.Close() }()
 	check(t, conn.SetDeadline(time.Now().Add(10*time.Second)))
@@ -151,7 +151,7 @@ func TestServeOverrides(t *testing.T) {
 	c := start(t, []string{"UMAAS_DATA=" + t.TempDir(), "UMAAS_ISSUER=http://localhost:" + p[2], "UMAAS_ROLES=as", "UMAAS_HEALTH=" + health},
 		"serve", "--config", written(t, "c.yaml", text), "--issuer", "http://localhost:"+p[0], "--as-listen", "127.0.0.1:"+p[0])
 	c.ready(t, health)
-	res, err := http.Get("http://localhost:" + p[0] + "/.well-known/uma2-configuration") //nolint:noctx // loopback
+	res, err := http.Get("http://localhost:" + p[0] + "/.well-known/uma2-configuration")
 	check(t, err)
 	var m struct{ Issuer string }
 	check(t, json.NewDecoder(res.Body).Decode(&m))
@@ -211,7 +211,7 @@ func TestServeTLS(t *testing.T) {
 	text = strings.Replace(text, "listen: '127.0.0.1", fmt.Sprintf("tls_cert: %s, tls_key: %s, listen: '127.0.0.1", crt, key), 1)
 	running(t, written(t, "c.yaml", text))
 	issuer := strings.Replace(address, "127.0.0.1", "https://localhost", 1)
-	res, err := trusting(t, crt).Get(issuer + "/login") //nolint:noctx // loopback
+	res, err := trusting(t, crt).Get(issuer + "/login")
 	check(t, err)
 	raw, err := io.ReadAll(res.Body)
 	check(t, errors.Join(err, res.Body.Close()))
@@ -226,7 +226,7 @@ func TestServeTLS(t *testing.T) {
 	if len(res.Cookies()) == 0 {
 		t.Error("the sign-in page sets no cookie to look at")
 	}
-	plain, err := http.Get("http://" + address + "/login") //nolint:noctx // loopback
+	plain, err := http.Get("http://" + address + "/login")
 	check(t, err)
 	check(t, plain.Body.Close())
 	if plain.StatusCode != http.StatusBadRequest {

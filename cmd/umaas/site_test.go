@@ -66,7 +66,7 @@ gateway: {base: %q, listen: %q, issuer: %q, upstream: "http://127.0.0.1:%s", ups
 func TestSiteByCommandsAlone(t *testing.T) {
 	s := settle(t)
 	w := s.world
-	res, err := http.Get("http://" + strings.TrimPrefix(upstreamOf(t, s.gateway), "http://") + "/Patient/pat") //nolint:noctx // loopback
+	res, err := http.Get("http://" + strings.TrimPrefix(upstreamOf(t, s.gateway), "http://") + "/Patient/pat")
 	check(t, err)
 	check(t, res.Body.Close())
 	if res.StatusCode != http.StatusUnauthorized {

@@ -15,7 +15,7 @@ import (
 
 func door(t *testing.T, name string, h http.Handler) (Door, string) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // loopback
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,7 +35,7 @@ func TestServeLetsRequestsFinish(t *testing.T) {
 	go func() { ended <- Serve(ctx, slog.New(slog.DiscardHandler), d) }()
 	got := make(chan string, 1)
 	go func() {
-		res, err := http.Get(at) //nolint:noctx,gosec // loopback
+		res, err := http.Get(at)
 		if err != nil {
 			got <- err.Error()
 			return
@@ -69,7 +69,7 @@ func TestServeEndsWithTheFirstDoorThatFails(t *testing.T) {
 	if err == nil || !strings.HasPrefix(err.Error(), "bad: ") {
 		t.Errorf("%v", err)
 	}
-	if _, err := http.Get(at); err == nil { //nolint:noctx,bodyclose,gosec // nobody answers
+	if _, err := http.Get(at); err == nil {
 		t.Error("the good door still answers")
 	}
 }
