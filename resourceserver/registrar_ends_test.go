@@ -1,6 +1,7 @@
 package resourceserver_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -43,5 +44,33 @@ func TestClaimReachesSetsBeyondEagerMax(t *testing.T) {
 	_, d := find(t, w, "sub-doctor", "patient", "john")
 	if d.DerivedFrom == nil || d.DerivedFrom.Custodian || d.DerivedFrom.ResourceID != record {
 		t.Errorf("after the claim derived_from is %+v, want %s", d.DerivedFrom, record)
+	}
+}
+
+// Two rows of the table about one patient, under the person's key and under the resource she is, are one relation with all of both.
+func TestTwoRowsAboutOnePatientAreOneRelation(t *testing.T) {
+	for _, holderFirst := range []bool{true, false} {
+		w := newWorld(t)
+		w.custodian()
+		key := w.signInAs(john)
+		end := w.clock.now().Add(time.Hour)
+		byKey, byResource := daughter, daughter
+		byKey.Subject, byKey.Scopes, byKey.Holder = key, "patient/Observation.rs", holderFirst
+		byResource.Holder, byResource.Until = !holderFirst, end
+		w.relate(byKey)
+		w.relate(byResource)
+		w.settle()
+		equal(t, "john holds", w.levels("sub-john"), []string{"record abigail", "record john", "user"})
+		seen, err := w.relations.Seen(t.Context(), key)
+		if err != nil || len(seen) != 2 || !seen[1].Until.Equal(end) {
+			t.Errorf("%+v %v", seen, err)
+		}
+		w.clock.forward(time.Hour)
+		w.settle()
+		level := "record abigail"
+		if !holderFirst {
+			level = "patient abigail"
+		}
+		equal(t, "after the end", w.levels("sub-john"), slices.Sorted(slices.Values([]string{level, "record john", "user"})))
 	}
 }

@@ -136,12 +136,31 @@ func (a *AdministeredRelations) Seen(ctx context.Context, user string) ([]Seen, 
 			after = page[len(page)-1].Patient
 		}
 	}
-	slices.SortFunc(list, func(x, y Seen) int { return strings.Compare(x.Patient, y.Patient) })
-	list = slices.CompactFunc(list, func(x, y Seen) bool { return x.Patient == y.Patient })
+	slices.SortStableFunc(list, func(x, y Seen) int { return strings.Compare(x.Patient, y.Patient) })
+	list = merged(list)
 	if own := u.Patient(); own != "" {
 		list = slices.Insert(list, 0, Seen{Patient: own, Self: true})
 	}
 	return list, nil
+}
+
+// merged makes one of the rows about one patient, under the user's key and under the resource she is: together they are what she has.
+// The label is the first one's; Until is when something of it ends first.
+func merged(list []Seen) []Seen {
+	var out []Seen
+	for _, s := range list {
+		if len(out) == 0 || out[len(out)-1].Patient != s.Patient {
+			out = append(out, s)
+			continue
+		}
+		have := &out[len(out)-1]
+		have.Holder = have.Holder || s.Holder
+		have.Scopes += " " + s.Scopes
+		if have.Until.IsZero() || !s.Until.IsZero() && s.Until.Before(have.Until) {
+			have.Until = s.Until
+		}
+	}
+	return out
 }
 
 // Put checks and stores a relation and has the concerned sets reconciled.
