@@ -8,10 +8,10 @@ import (
 	"html/template"
 	"net/http"
 	"net/url"
-	"strings"
 	"sync"
 	"time"
 
+	"github.com/umaas/umaas/resolver/client"
 	"github.com/umaas/umaas/umaas/uma"
 )
 
@@ -31,6 +31,7 @@ type Clinic struct {
 	pages    *template.Template
 	now      func() time.Time
 
+	turn     sync.Mutex // one request at a time: an app to learn from needs no more
 	mu       sync.Mutex
 	sessions map[string]*visit
 }
@@ -80,6 +81,8 @@ func (c *Clinic) Handler() http.Handler {
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Cache-Control", "no-store")
+		c.turn.Lock()
+		defer c.turn.Unlock()
 		mux.ServeHTTP(w, r)
 	}))
 }
@@ -95,8 +98,8 @@ func (c *Clinic) start(w http.ResponseWriter, r *http.Request) {
 // link is the other way in: a connect link that was pasted.
 func (c *Clinic) link(w http.ResponseWriter, r *http.Request) {
 	v := c.fresh(w)
-	link := strings.TrimSpace(r.PostFormValue("link"))
-	if !strings.HasPrefix(link, c.hospital+"/uma-context/") {
+	link, err := client.Pasted(r.PostFormValue("link"), c.hospital)
+	if err != nil {
 		v.notice = "That is not a connect link of this hospital."
 		c.home(w, r)
 		return
@@ -105,22 +108,27 @@ func (c *Clinic) link(w http.ResponseWriter, r *http.Request) {
 	c.ask(w, r, v)
 }
 
+const notYours = "This answer does not belong to a question of yours. Start again."
+
 // resolved is the way back from the resolution service.
 func (c *Clinic) resolved(w http.ResponseWriter, r *http.Request) {
 	v, ok := c.visit(r)
-	q := r.URL.Query()
-	if !ok || v.state == "" || q.Get("state") != v.state { // Grant §5.1: an unknown state is an error
-		http.Error(w, "This answer does not belong to a question of yours. Start again.", http.StatusBadRequest)
+	if !ok {
+		http.Error(w, notYours, http.StatusBadRequest)
 		return
 	}
-	v.state = ""
-	v.context = q.Get("resolved")
-	if v.context == "" {
-		v.notice = "The hospital did not connect: " + q.Get("error")
+	link, err := client.Return(r.URL.Query(), c.hospital, v.state)
+	var said *client.ReturnError
+	switch {
+	case errors.As(err, &said):
+		v.state, v.notice = "", "The hospital did not connect."
 		c.home(w, r)
-		return
+	case err != nil: // Grant §5.1: an unknown state is an error
+		http.Error(w, notYours, http.StatusBadRequest)
+	default:
+		v.state, v.context = "", link
+		c.ask(w, r, v)
 	}
-	c.ask(w, r, v)
 }
 
 // ask posts all scopes once, up front, and carries the process on.
@@ -163,7 +171,7 @@ func (c *Clinic) claims(w http.ResponseWriter, r *http.Request) {
 	v, ok := c.visit(r)
 	q := r.URL.Query()
 	if !ok || v.state == "" || q.Get("state") != v.state {
-		http.Error(w, "This answer does not belong to a question of yours. Start again.", http.StatusBadRequest)
+		http.Error(w, notYours, http.StatusBadRequest)
 		return
 	}
 	v.state = ""

@@ -232,6 +232,28 @@ func (r *RS) Close() error {
 	return r.engine.Close()
 }
 
+// writeWhole makes a file that is there whole or not at all, also after a crash.
+func writeWhole(path string, content []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	if err == nil {
+		err = f.Sync()
+	}
+	if closed := f.Close(); err == nil {
+		err = closed
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
+	return nil
+}
+
 // keyFile reads a 32-byte key kept as hexadecimal, making it once.
 func keyFile(path string) ([]byte, error) {
 	raw, err := os.ReadFile(path) //nolint:gosec // our own data folder
@@ -240,7 +262,7 @@ func keyFile(path string) ([]byte, error) {
 		if _, err := rand.Read(key); err != nil {
 			return nil, err
 		}
-		return key, os.WriteFile(path, []byte(hex.EncodeToString(key)), 0o600)
+		return key, writeWhole(path, []byte(hex.EncodeToString(key)))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("state key: %w", err)
