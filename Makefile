@@ -3,7 +3,7 @@ GO      ?= go
 FLAGS   := -trimpath -tags nomsgpack -ldflags "-s -w"
 FUZZ    ?= 10s
 
-.PHONY: help build test race lint fuzz bench check demo walk generate verify
+.PHONY: help build test race lint fuzz bench check demo walk generate
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -33,7 +33,7 @@ bench: ## all benchmarks, as ratios within one run
 	$(GO) test -run '^$$' -bench . -benchtime 1s ./...
 
 generate: ## tables from HL7's definitions: make generate DEFINITIONS=path/to/fhir-r4
-	cd fhir && DEFINITIONS=$(DEFINITIONS) $(GO) generate ./...
+	$(GO) run ./fhir/internal/generate -out fhir $(DEFINITIONS)
 
 check: ## what continuous integration runs: installs what it needs, nothing may skip
 	./.ci/run
