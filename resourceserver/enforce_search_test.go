@@ -11,7 +11,7 @@ import (
 	"github.com/umaas/umaas/umaas/uma"
 )
 
-func TestSearch(t *testing.T) {
+func TestSEC_77_80_Search(t *testing.T) {
 	j := newJudged(t)
 	j.as.Relate("u12", "p1", "patient/*.rs")
 	j.as.Relate("u12", "p2", "patient/Observation.rs")
@@ -70,8 +70,8 @@ func TestGW_12_PostSearch(t *testing.T) {
 	j.wantRows(j.do("GET", "/Observation?category=laboratory", token, "", "X-HTTP-Method-Override", "DELETE"), "Observation/lab1")
 }
 
-// TestGW_09_Indirect: every way to ask about other rows is refused before the upstream is touched.
-func TestGW_09_Indirect(t *testing.T) {
+// TestSEC_89_GW_09_Indirect: every way to ask about other rows is refused before the upstream is touched.
+func TestSEC_89_GW_09_Indirect(t *testing.T) {
 	j := newJudged(t)
 	token := j.rpt("patient/*.rs")
 	j.up.take()
@@ -97,8 +97,8 @@ func TestGW_09_Indirect(t *testing.T) {
 	}
 }
 
-// TestGW_11_Paging: pages are filled with visible rows, continue without loss, and their handles work for one caller only.
-func TestGW_11_Paging(t *testing.T) {
+// TestSEC_91_GW_11_Paging: pages are filled with visible rows, continue without loss, and their handles work for one caller only.
+func TestSEC_91_GW_11_Paging(t *testing.T) {
 	j := newJudged(t)
 	var more []*fhir.Resource
 	for i := range 60 {
@@ -188,7 +188,7 @@ func TestGW_04_LenientUpstream(t *testing.T) {
 	}
 }
 
-func TestGW_45_UpstreamWordsStay(t *testing.T) {
+func TestSEC_99_GW_45_UpstreamWordsStay(t *testing.T) {
 	j := newJudged(t)
 	token := j.rpt("patient/Observation.cruds")
 	for _, status := range []int{500, 503, 302, 401, 403} {
@@ -300,7 +300,7 @@ func TestGW_15_History(t *testing.T) {
 	j.want(j.get("/Observation/_history?patient=p1", token), 400, "not-supported")
 }
 
-func TestGW_16_Everything(t *testing.T) {
+func TestSEC_82_84_GW_16_Everything(t *testing.T) {
 	j := newJudged(t)
 	token := j.rpt("patient/Observation.r", "patient/Patient.r", "patient/AllergyIntolerance.s")
 	j.wantRows(j.get("/Patient/p1/$everything", token), "Patient/p1", "Observation/lab1", "Observation/vit1", "Observation/perf1", "Observation/cont1")

@@ -21,8 +21,8 @@ func observation(id, subject, category string, more ...string) string {
 	return text + strings.Join(more, "") + `}`
 }
 
-// TestGW_06_Combinations: of old in/out × new in/out only in-in passes, for PUT and for PATCH.
-func TestGW_06_Combinations(t *testing.T) {
+// TestSEC_85_GW_06_Combinations: of old in/out × new in/out only in-in passes, for PUT and for PATCH.
+func TestSEC_85_GW_06_Combinations(t *testing.T) {
 	for _, c := range []struct {
 		name, id, category string
 		status             int
@@ -269,7 +269,7 @@ func TestGW_26_Batch(t *testing.T) {
 	}
 }
 
-func TestGW_26_Transaction(t *testing.T) {
+func TestSEC_97_GW_26_Transaction(t *testing.T) {
 	j := newJudged(t)
 	token := j.oauth("patient/Observation.cruds", "patient/Encounter.crus")
 	const urn = "urn:uuid:0b5a1f0e-0000-4000-8000-000000000001"

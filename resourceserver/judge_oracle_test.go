@@ -101,9 +101,9 @@ func oracleCategory(res map[string]any, want string) bool {
 
 var oracleTypes = []string{"Patient", "Observation", "Condition", "AllergyIntolerance", "Encounter", "Device", "Practitioner", "Organization", "Appointment", "Immunization", "Location"}
 
-// TestIM_03_Oracle: what the gateway shows is exactly what the oracle allows, for random grants over every type, by search,
+// TestSEC_92_94_96_IM_03_Oracle: what the gateway shows is exactly what the oracle allows, for random grants over every type, by search,
 // by single read and by a search that is not narrowed upstream.
-func TestIM_03_Oracle(t *testing.T) {
+func TestSEC_92_94_96_IM_03_Oracle(t *testing.T) {
 	j := newJudged(t)
 	var all []map[string]any
 	for _, text := range records {

@@ -156,7 +156,7 @@ func TestGW_07_UnionOfEntries(t *testing.T) {
 	j.want(j.do("POST", "/Observation", mixed, `{"resourceType":"Observation","status":"final","code":{"text":"x"},"subject":{"reference":"Patient/p1"}}`), 201, "")
 }
 
-func TestGW_36_MissingMeaningGrantsNothing(t *testing.T) {
+func TestSEC_76_GW_36_MissingMeaningGrantsNothing(t *testing.T) {
 	j := newJudged(t)
 	for name, set := range map[string]rs.Set{
 		"zero":                   {},

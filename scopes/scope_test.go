@@ -69,7 +69,7 @@ var malformed = []string{
 	"https://smarthealthit.org/fhir/scopes/patient/Observation.r", "launch/patient", "openid", "conf/N", "btg", "patient/Observation.r#x", "patient/Observation.rs?date=ap2024",
 }
 
-func TestGW03Malformed(t *testing.T) {
+func TestSEC_79_GW_03_Malformed(t *testing.T) {
 	for _, in := range append(slices.Clone(malformed), "patient/Observation.r?_id="+strings.Repeat("a", 8192)) {
 		if s, err := Parse(in); err == nil || s != (Scope{}) {
 			t.Errorf("Parse(%.60q) = %+v, %v; want nothing", in, s, err)

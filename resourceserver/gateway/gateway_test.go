@@ -152,7 +152,7 @@ func TestGW_47_Headers(t *testing.T) {
 	}
 }
 
-func TestGW_40_RedirectsAreNotFollowed(t *testing.T) {
+func TestSEC_90_GW_40_RedirectsAreNotFollowed(t *testing.T) {
 	var elsewhere atomic.Int32
 	trap := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { elsewhere.Add(1) }))
 	defer trap.Close()
