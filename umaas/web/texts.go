@@ -42,8 +42,8 @@ func name(s string) Name {
 			return -1
 		}
 		return r
-	}, norm.NFC.String(s))
-	s = strings.Join(strings.Fields(s), " ")
+	}, s)
+	s = norm.NFC.String(strings.Join(strings.Fields(s), " ")) // what was taken out may have kept a letter from its accent
 	if runes := []rune(s); len(runes) > 60 {
 		s = strings.TrimSpace(string(runes[:59])) + "…"
 	}
