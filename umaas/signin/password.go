@@ -106,6 +106,9 @@ func parsePHC(s string) (phc, error) {
 	if err1 != nil || err2 != nil || !p.cost.valid() || len(p.salt) < 8 || len(p.salt) > 64 || len(p.hash) < 16 || len(p.hash) > 64 {
 		return phc{}, errPHC
 	}
+	if p.String() != s {
+		return phc{}, errPHC // base64 reads over line breaks
+	}
 	return p, nil
 }
 
