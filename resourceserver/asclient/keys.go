@@ -168,11 +168,10 @@ func (k *keySet) fetch(ctx context.Context, since time.Time) (jwk.Set, error) {
 	return set, nil
 }
 
-// AccessToken is the verified content of a JWT access token (RFC 9068 §2.2) with UMA permissions. HasPermissions is false
-// where the token carries none to be read here: it must then be introspected.
+// AccessToken is the verified content of a JWT access token (RFC 9068 §2.2) with UMA permissions. It tells nothing of a
+// withdrawal since: liveness is asked by introspection.
 type AccessToken struct {
 	uma.Introspection
-	HasPermissions bool
 }
 
 // audiences reads aud, which is a string or an array of strings (RFC 7519 §4.1.3).
@@ -237,7 +236,6 @@ func (c *Client) VerifyAccessToken(ctx context.Context, raw string) (AccessToken
 			Active: true, Permissions: claims.Permissions, ClientID: claims.ClientID, Sub: claims.Sub, Iss: claims.Iss,
 			Aud: claims.Aud, Exp: claims.Exp, Nbf: claims.Nbf, Iat: claims.Iat, JTI: claims.JTI, Kind: claims.Kind,
 		},
-		HasPermissions: claims.Permissions != nil,
 	}, nil
 }
 
