@@ -47,6 +47,10 @@ type Client struct {
 	Dynamic            bool      // registered itself; pages say that nobody has checked it
 	CheckedBy          string    // who vouches, shown on consent pages
 	CheckedAt          time.Time
+	PushClaims         bool   // may push claims (SEC-22)
+	DPoPBound          bool   // dpop_bound_access_tokens (RFC 9449 §5.2): never gets a bearer token
+	TLSBound           bool   // tls_client_certificate_bound_access_tokens (RFC 8705 §3.4)
+	TLSSubject         string // tls_client_auth_subject_dn (RFC 8705 §2.1.2)
 	Disabled           bool
 	Created            time.Time
 }

@@ -29,7 +29,8 @@ type Flow struct {
 	HasState    bool    // state is echoed iff it was sent (Grant §3.3.3)
 	Ticket      *Ticket // claims: the process as taken from the presented ticket
 	Authorize   *AuthorizeParams
-	Account     AccountID // whoever signed in first; a later change of person ends the flow (SEC-24)
+	Answered    []FlowStep // gathering: the steps that are done, in order
+	Account     AccountID  // whoever signed in first; a later change of person ends the flow (SEC-24)
 	Expires     time.Time
 }
 

@@ -139,7 +139,7 @@ func TestDamagedRecordIsNotAbsent(t *testing.T) {
 	e := memkv.New(memkv.Options{})
 	s := over(t, e, nil)
 	for value, want := range map[string]string{
-		"": "damaged", "\x01": "damaged", "\x01\x02ab\xff": "damaged", "\x02": "record of version 2, this program reads up to 1", "{}": "version 123",
+		"": "damaged", "\x01": "damaged", "\x01\x02ab\xff": "damaged", "\x02": "damaged", "\x03": "record of version 3, this program reads up to 2", "{}": "version 123",
 	} {
 		err := e.Update(context.Background(), func(tx kv.Tx) error { return tx.Put([]byte("Capp"), []byte(value)) })
 		if err != nil {
@@ -228,5 +228,28 @@ func TestBackupOfAStore(t *testing.T) {
 	}
 	if err := boltkv.Restore(path+"2", &backup, store.CheckSchema); err == nil {
 		t.Error("restored an empty store as one of an authorization server")
+	}
+}
+
+// TestRecordOfVersionOne: what an older program wrote is read without an upgrade run; fields it did not know are zero.
+func TestRecordOfVersionOne(t *testing.T) {
+	e := memkv.New(memkv.Options{})
+	s := over(t, e, nil)
+	// "n" session: end, key, secret, account, auth time, amr, created, as version 1 had them.
+	record := "\x01" + "\x01\x80\xd0\xac\xf3\x0e" + "\x01" + "0123456789abcdef" + "\x00" + "\x05alice" + "\x00" + "\x00\x00" + "\x00"
+	err := e.Update(context.Background(), func(tx kv.Tx) error { return tx.Put([]byte("n0123456789abcdef"), []byte(record)) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got umaas.Session
+	err = s.View(context.Background(), func(r umaas.Reader) (err error) {
+		got, err = r.Session(umaas.Key([]byte("0123456789abcdef")), time.Unix(0, 0))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Account != "alice" || got.ACR != "" || got.Upstream != (umaas.Identity{}) || got.Claims != nil {
+		t.Errorf("got %+v", got)
 	}
 }
