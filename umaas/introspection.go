@@ -93,7 +93,7 @@ func (s *Service) describeToken(t Token, g Grant, l liveness, now time.Time) uma
 	out := uma.Introspection{
 		Active: true, ClientID: string(g.Client), Sub: string(g.Party), TokenType: "Bearer", Iss: s.Issuer,
 		Aud: g.Audience, Exp: expires.Unix(), Iat: t.Created.Unix(), Nbf: t.Created.Unix(), JTI: s.handles.ID(t.Key),
-		Kind: string(g.Kind), Owner: string(g.Owner),
+		Kind: string(g.Kind), Owner: string(g.Owner), Tags: s.tagsOf(g),
 	}
 	if out.Exp <= now.Unix() {
 		return uma.Introspection{} // ends are told in whole seconds, so they count in whole seconds: never active with an exp gone by

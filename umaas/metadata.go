@@ -18,6 +18,7 @@ const (
 	pathResourceSet   = "/resource_set/"
 	pathClaims        = "/claims"
 	pathAccessEvents  = "/access-events"
+	pathEvents        = "/events"
 	pathGrantsConsume = "/grants/consume"
 )
 
@@ -37,6 +38,7 @@ func (s *Service) Metadata() uma.Metadata {
 		ResourceRegistrationEndpoint: s.Issuer + pathResourceSet,
 		ClaimsInteractionEndpoint:    s.Issuer + pathClaims,
 		AccessEventsEndpoint:         s.Issuer + pathAccessEvents,
+		EventFeedEndpoint:            s.Issuer + pathEvents,
 		GrantConsumptionEndpoint:     s.Issuer + pathGrantsConsume,
 		ScopesSupported:              []string{scopeOpenID, scopeProfile, scopeFHIRUser, scopeOffline, uma.ScopeProtection},
 		ResponseTypesSupported:       []string{responseCode},

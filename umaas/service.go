@@ -59,10 +59,12 @@ type Previewer interface {
 	Preview(ctx context.Context, r Resource, permissions []uma.Permission) (map[string]int, error)
 }
 
-// Service is the authorization server's core. Its methods are safe for concurrent use and hold no state of their own.
+// Service is the authorization server's core. Its methods are safe for concurrent use and hold no state of their own. Store is
+// the given one with the feed of changes around it.
 type Service struct {
 	Deps
 	handles *Handles
+	changed *broadcast
 }
 
 // New checks the dependencies and opens the server's handle key, making one in an empty store.
@@ -78,7 +80,9 @@ func New(ctx context.Context, d Deps) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Service{Deps: d, handles: handles}, nil
+	changed := newBroadcast()
+	d.Store = watchedStore{Store: d.Store, now: d.Now, changed: changed}
+	return &Service{Deps: d, handles: handles, changed: changed}, nil
 }
 
 func (d Deps) check() error {

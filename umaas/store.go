@@ -38,6 +38,7 @@ type Reader interface {
 	PCTReader
 	InvitationReader
 	DelegationReader
+	FeedReader
 }
 
 // Tx is a writing transaction.
@@ -57,6 +58,7 @@ type Tx interface {
 	PCTWriter
 	InvitationWriter
 	DelegationWriter
+	FeedWriter
 }
 
 // AccountReader finds accounts.

@@ -97,6 +97,11 @@ func (f *fake) ConsumeGrant(context.Context, umaas.PAT, string) error {
 	f.call("ConsumeGrant")
 	return nil
 }
+func (f *fake) Feed(_ context.Context, _ umaas.PAT, r uma.FeedRequest) (uma.Feed, error) {
+	f.call("Feed")
+	return uma.Feed{Sets: []string{}, After: r.After}, nil
+}
+
 func (f *fake) RecordAccess(_ context.Context, _ umaas.PAT, e []uma.AccessEvent) error {
 	f.call("RecordAccess")
 	f.events = e

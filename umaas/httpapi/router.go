@@ -93,6 +93,7 @@ func (a *api) routes(engine *gin.Engine) {
 	// for resource servers, with a PAT (FedAuthz §1.3)
 	r.POST("/introspect", a.handle(a.introspect))
 	r.POST("/permission", a.protected(a.permission))
+	r.POST("/events", a.protected(a.feed))
 	r.POST("/access-events", a.protected(a.accessEvents))
 	r.POST("/grants/consume", a.protected(a.consume))
 	for _, root := range []string{"/resource_set", "/resource_set/"} {

@@ -39,6 +39,7 @@ type Protection interface {
 	RequestPermission(ctx context.Context, p umaas.PAT, permissions []uma.Permission, challenge, requestID string) (string, error)
 	Introspect(ctx context.Context, p umaas.PAT, token string) (uma.Introspection, error)
 	ConsumeGrant(ctx context.Context, p umaas.PAT, token string) error
+	Feed(ctx context.Context, p umaas.PAT, f uma.FeedRequest) (uma.Feed, error)
 	RecordAccess(ctx context.Context, p umaas.PAT, events []uma.AccessEvent) error
 }
 

@@ -20,7 +20,7 @@ const (
 
 // regionsWithEnd hold records whose first field is their end.
 func regionsWithEnd() []byte {
-	return []byte{regionTicket, regionFlow, regionCode, regionToken, regionGrant, regionSession, regionPCT, regionInvitation, regionUsed}
+	return []byte{regionTicket, regionFlow, regionCode, regionToken, regionGrant, regionSession, regionPCT, regionInvitation, regionChange, regionUsed}
 }
 
 // Collected tells what one pass of the garbage collection did.

@@ -33,6 +33,7 @@ import (
 //	S hash(scopes)                         scope list               PutResource       by content: never changed
 //	T issuer                               trusted issuer           PutTrustedIssuer
 //	c|f|g|k|n|t key                        code, flow, grant, token, session, ticket  expire
+//	F number                               change                   AppendChange      expire
 //	P|v key                                PCT, invitation          expire
 //	u hash(space,id)                       end of its life          Spend, MarkEvent  expire
 //	x name                                 setting                  PutSetting
@@ -60,6 +61,7 @@ const (
 	regionPCT        = 'P'
 	regionInvitation = 'v'
 	regionDelegated  = 'D'
+	regionChange     = 'F'
 	regionMeta       = '='
 
 	kindAccount      = '@' // the lowest: the first key of an account's prefix

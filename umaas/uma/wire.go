@@ -34,6 +34,7 @@ type Metadata struct {
 	ClaimsInteractionEndpoint                  string   `json:"claims_interaction_endpoint,omitempty"`
 	UMAProfilesSupported                       []string `json:"uma_profiles_supported,omitempty"`
 	AccessEventsEndpoint                       string   `json:"urn:umaas:access_events_endpoint,omitempty"`
+	EventFeedEndpoint                          string   `json:"urn:umaas:event_feed_endpoint,omitempty"`
 	GrantConsumptionEndpoint                   string   `json:"urn:umaas:grant_consumption_endpoint,omitempty"`
 	ScopesSupported                            []string `json:"scopes_supported,omitempty"`
 	ResponseTypesSupported                     []string `json:"response_types_supported"`
@@ -152,6 +153,22 @@ type Introspection struct {
 	Kind        string       `json:"urn:umaas:kind,omitempty"` // "rpt" | "oauth": selects the envelope of a refusal
 	Owner       string       `json:"urn:umaas:owner,omitempty"`
 	Patient     string       `json:"patient,omitempty"`
+	Tags        []string     `json:"urn:umaas:tags,omitempty"` // what the answer rests on; the feed names changes by the same
+}
+
+// FeedRequest asks for changes since the last answer (a documented extension): After is its cursor, "" at first; WaitMS how
+// long the server may wait for one, 20,000 at most.
+type FeedRequest struct {
+	After  string `json:"after,omitempty"`
+	WaitMS int    `json:"wait_ms,omitempty"`
+}
+
+// Feed is the answer: security event tokens (RFC 8417), each naming what changed by tags. Reset means that earlier ones are
+// missing, so that everything remembered must be asked about again.
+type Feed struct {
+	Sets  []string `json:"sets"`
+	After string   `json:"after"`
+	Reset bool     `json:"reset,omitempty"`
 }
 
 // AccessEvent tells an owner of one access at a resource server (a documented extension). ID makes reporting idempotent.

@@ -46,6 +46,7 @@ func Run(t *testing.T, open Open) {
 		{"persisted claims of a party", testPCTs},
 		{"invitations of an owner", testInvitations},
 		{"delegations", testDelegations},
+		{"changes are numbered", testChanges},
 		{"audit", testAudit},
 		{"single-use identifiers", testSpend},
 		{"access events", testEvents},
