@@ -69,7 +69,7 @@ func (c *ContextURLs) launch(ctx context.Context, h, token string) (launchContex
 		return launchContext{}, Challenge{}, err
 	}
 	if token != "" {
-		grant, err := c.cfg.Verifier.Verify(ctx, token)
+		grant, err := c.verify(ctx, token, reg.Owner)
 		if err != nil && !errors.Is(err, ErrInactive) {
 			return launchContext{}, Challenge{}, err
 		}
@@ -83,6 +83,16 @@ func (c *ContextURLs) launch(ctx context.Context, h, token string) (launchContex
 	}
 	challenge, err := c.cfg.Desk.ask(ctx, reg, nil, clientConstraint(u), "")
 	return launchContext{}, challenge, err
+}
+
+// verify tells the verifier whose set the URL leads to, so that it can find the authorization server of an opaque token.
+func (c *ContextURLs) verify(ctx context.Context, token string, o Owner) (Grant, error) {
+	if v, ok := c.cfg.Verifier.(interface {
+		VerifyFor(ctx context.Context, token string, o Owner) (Grant, error)
+	}); ok {
+		return v.VerifyFor(ctx, token, o)
+	}
+	return c.cfg.Verifier.Verify(ctx, token)
 }
 
 // covers holds where a grant carries at least one scope on exactly this set.

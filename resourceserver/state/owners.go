@@ -74,7 +74,10 @@ func (s *Store) PAT(ctx context.Context, o rs.Owner) (rs.PAT, error) {
 	if err := s.engine.View(ctx, func(tx kv.Tx) error { return s.loadSealed(tx, patKey(o), &r) }); err != nil {
 		return rs.PAT{}, err
 	}
-	return r.pat(), nil
+	if p := r.pat(); p.Owner == o { // one server's token never goes to another, however its issuer was chosen
+		return p, nil
+	}
+	return rs.PAT{}, rs.ErrNotKept
 }
 
 // PutPAT implements resourceserver.PATs.
