@@ -33,7 +33,6 @@ type Tokens struct {
 	locks map[Owner]*sync.Mutex // one renewal per owner in this process
 }
 
-
 // NewTokens returns a Tokens over state.
 func NewTokens(clients AuthorizationServers, state PATs, now func() time.Time, log *slog.Logger) *Tokens {
 	return &Tokens{clients: clients, state: state, now: now, log: log, fresh: map[Owner]PAT{}, bad: map[Owner]string{}, locks: map[Owner]*sync.Mutex{}}

@@ -60,8 +60,8 @@ type Config struct {
 	// it can send this server, and what this server knows, nowhere else.
 	Foreign bool
 	Now     func() time.Time
-	Random       io.Reader
-	Logger       *slog.Logger
+	Random  io.Reader
+	Logger  *slog.Logger
 }
 
 // Client speaks to one authorization server. Its methods are safe for concurrent use.
