@@ -171,10 +171,24 @@ func (g *Guardian) Renew(ctx context.Context, u User) (handle string, err error)
 	return g.propose(ctx, u, now.Issuer)
 }
 
-// Proposal is the issuer a person's proposal names. Errors: *GuardError with GuardTooOld.
-func (g *Guardian) Proposal(ctx context.Context, u User, handle string) (issuer string, err error) {
+// Proposal is what she is shown before she decides.
+type Proposal struct {
+	Issuer   string
+	Stranger bool // neither the operator's nor on its list
+	Related  bool // others have a relation to a record she holds, and would need her leave
+}
+
+// Proposal reads a person's proposal. Errors: *GuardError with GuardTooOld.
+func (g *Guardian) Proposal(ctx context.Context, u User, handle string) (Proposal, error) {
 	step, err := g.step(ctx, u, handle)
-	return step.Issuer, err
+	if err != nil {
+		return Proposal{}, err
+	}
+	related, err := g.cfg.Relations.UsersRelatedTo(ctx, u.Patient())
+	if err != nil {
+		return Proposal{}, err
+	}
+	return Proposal{Issuer: step.Issuer, Stranger: g.cfg.Issuers.Trust(step.Issuer) == TrustSigned, Related: len(related) > 0}, nil
 }
 
 func (g *Guardian) step(ctx context.Context, u User, handle string) (guardStep, error) {
