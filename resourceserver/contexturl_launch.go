@@ -62,7 +62,7 @@ func (c *ContextURLs) launch(ctx context.Context, h, token string) (launchContex
 	}
 	reg, err := c.registration(ctx, u)
 	if errors.Is(err, ErrNoPAT) {
-		challenge, err := c.cfg.Desk.decoy(ctx, contextOf(u.Level), nil, clientConstraint(u), "")
+		challenge, err := c.cfg.Desk.decoy(ctx, contextOf(u.Level), nil, c.clientConstraint(u, c.cfg.Registrar.cfg.Issuer), "")
 		return launchContext{}, challenge, err
 	}
 	if err != nil {
@@ -73,7 +73,7 @@ func (c *ContextURLs) launch(ctx context.Context, h, token string) (launchContex
 		if err != nil && !errors.Is(err, ErrInactive) {
 			return launchContext{}, Challenge{}, err
 		}
-		if err == nil && u.Client != "" && grant.ClientID != u.Client {
+		if err == nil && u.Client != "" && grant.ClientID != u.Client && c.names(reg.Owner.Issuer) {
 			return launchContext{}, Challenge{}, ErrNotKept // a foreign client's URL does not exist
 		}
 		if err == nil && covers(grant, reg.Set) {
@@ -81,7 +81,7 @@ func (c *ContextURLs) launch(ctx context.Context, h, token string) (launchContex
 			return l, Challenge{}, c.touch(ctx, u)
 		}
 	}
-	challenge, err := c.cfg.Desk.ask(ctx, reg, nil, clientConstraint(u), "")
+	challenge, err := c.cfg.Desk.ask(ctx, reg, nil, c.clientConstraint(u, reg.Owner.Issuer), "")
 	return launchContext{}, challenge, err
 }
 

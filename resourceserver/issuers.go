@@ -245,7 +245,9 @@ func (s *Issuers) client(issuer string) (*asclient.Client, error) {
 	cfg.Issuer, cfg.RedirectURI, cfg.Foreign, cfg.Transport = issuer, s.cfg.Base+GuardPath(issuer), true, s.guard
 	l := s.listed[issuer]
 	cfg.ClientID, cfg.ClientSecret = l.ClientID, l.Secret
-	cfg.RPTFormat = "jwt" // a foreign server's token should name its issuer (TrustSigned)
+	if _, listed := s.listed[issuer]; !listed || cfg.RPTFormat == "" {
+		cfg.RPTFormat = "jwt" // a foreign server's token should name its issuer
+	}
 	c, err := asclient.New(cfg)
 	if err != nil {
 		return nil, err

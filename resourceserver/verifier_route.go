@@ -56,7 +56,7 @@ func (v *Verifier) verify(ctx context.Context, token string, about func(context.
 	}
 	hash := sha256.Sum256([]byte(token))
 	if issuer, isJWT := asclient.UnverifiedIssuer(token); isJWT {
-		return v.through(ctx, hash, func(ctx context.Context) (Grant, error) { return v.signed(ctx, token, issuer) })
+		return v.through(ctx, hash, func(ctx context.Context) (Grant, error) { return v.signed(ctx, token, issuer, about) })
 	}
 	if o, ok := v.routes.get(hash); ok {
 		g, err := v.foreign(ctx, token, hash, o)
@@ -109,7 +109,7 @@ func (v *Verifier) own(ctx context.Context, token string) (Grant, error) {
 
 // signed checks a JWT here first, so that a forged or foreign one costs no question; then it is asked about like any other,
 // because a signature does not tell of a withdrawal and there is no feed of them (GW-38, SEC-34, decisions 4).
-func (v *Verifier) signed(ctx context.Context, token, issuer string) (Grant, error) {
+func (v *Verifier) signed(ctx context.Context, token, issuer string, about func(context.Context) (Owner, error)) (Grant, error) {
 	client, err := v.cfg.Clients.At(ctx, issuer)
 	if errors.Is(err, ErrNotKept) {
 		return Grant{}, fmt.Errorf("%w: issued elsewhere", ErrInactive)
@@ -127,7 +127,7 @@ func (v *Verifier) signed(ctx context.Context, token, issuer string) (Grant, err
 	if v.cfg.Clients.Trust(issuer) == TrustOwn {
 		return v.introspect(ctx, token, Owner{Issuer: issuer})
 	}
-	o, err := v.concerned(ctx, issuer, says.Permissions)
+	o, err := v.concerned(ctx, issuer, says.Permissions, about)
 	if err != nil {
 		return Grant{}, err
 	}
@@ -135,8 +135,14 @@ func (v *Verifier) signed(ctx context.Context, token, issuer string) (Grant, err
 }
 
 // concerned is the owner whose sets a foreign token is about: the first set of it that is known here decides, and hers
-// alone count. None is nobody, and the token is good for nothing here.
-func (v *Verifier) concerned(ctx context.Context, issuer string, permissions []uma.Permission) (Owner, error) {
+// alone count. A token that says nothing of sets is about the owner of what is asked for. None is nobody, and the token is
+// good for nothing here.
+func (v *Verifier) concerned(ctx context.Context, issuer string, permissions []uma.Permission, about func(context.Context) (Owner, error)) (Owner, error) {
+	if len(permissions) == 0 {
+		if o, err := about(ctx); err != nil || o.User != "" && o.Issuer == issuer {
+			return o, err
+		}
+	}
 	for _, p := range permissions {
 		set, err := v.cfg.Sets.SetByID(ctx, issuer, p.ResourceID)
 		if err == nil && set.User != "" {

@@ -41,7 +41,7 @@ type RSConfig struct {
 	Issuers    []FurtherIssuer  // beside Issuer
 	Foreign    rs.ForeignPolicy // which ones a patient may bring; empty: none
 	Private    []netip.Prefix   // address ranges beyond the public ones that foreign servers may be in
-	ClientID   string // empty: registers itself
+	ClientID   string           // empty: registers itself
 	Secret     string
 	RPTFormat  string
 	StateKey   []byte // 32 bytes; nil: kept in the data folder
