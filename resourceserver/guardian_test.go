@@ -2,16 +2,12 @@ package resourceserver_test
 
 import (
 	"errors"
-	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"testing"
 	"time"
 
 	rs "github.com/umaas/umaas/resourceserver"
-	"github.com/umaas/umaas/resourceserver/asclient"
 	"github.com/umaas/umaas/resourceserver/asclient/asclienttest"
-	"github.com/umaas/umaas/scopes"
 	"github.com/umaas/umaas/umaas/uma"
 )
 
@@ -64,127 +60,6 @@ func TestF_024_MoveAndBack(t *testing.T) {
 	}
 	g.move(u, there("john")) // and once more
 	g.guardedAt("john", g.second, g.account("john"))
-}
-
-// TestSEC_57_ContextURLFollows: a context URL minted before the move leads to the new server, and the app it was resolved
-// for, which has another id there, is not in the way.
-func TestSEC_57_ContextURLFollows(t *testing.T) {
-	g := newGuarded(t, rs.ForeignListed, true)
-	u := g.user(john)
-	link := g.mint(u.Key, "john", "flu")
-	g.move(u, there("john"))
-	rec := g.do(http.MethodPost, link+"/authorize?scope=Observation.rs&client_id=flu-elsewhere", "")
-	if rec.Code != http.StatusUnauthorized {
-		t.Fatalf("%d %s", rec.Code, rec.Body)
-	}
-	reg, _ := g.state.RecordOf(t.Context(), "john")
-	g.second.PutToken("opaque", uma.Introspection{Active: true, Kind: "rpt", ClientID: "flu-elsewhere", Permissions: []uma.Permission{{ResourceID: reg.ResourceID, Scopes: []string{"patient/Observation.r"}}}})
-	rec = g.do(http.MethodGet, link, "", "Authorization", "Bearer opaque")
-	if rec.Code != http.StatusOK {
-		t.Fatalf("%d %s", rec.Code, rec.Body)
-	}
-	// Once seen there, the token is found again although the request names nobody.
-	if grant, err := g.verifier.Verify(t.Context(), "opaque"); err != nil || len(grant.Permissions) != 1 || grant.Issuer != g.second.Issuer() {
-		t.Errorf("%+v %v", grant, err)
-	}
-}
-
-// TestSEC_08_TokensOfOneServerOpenNothingOfAnother is the whole matrix: two servers, two patients, opaque and signed tokens,
-// asked about either patient. Both servers give their sets equal ids.
-func TestSEC_08_TokensOfOneServerOpenNothingOfAnother(t *testing.T) {
-	g := newGuarded(t, rs.ForeignListed, true)
-	j, m := g.user(john), g.user(asclienttest.Person{Sub: "sub-mary", Name: "Mary", FHIRUser: "Patient/mary"})
-	_ = m
-	g.move(j, there("john"))
-	johns, _ := g.state.RecordOf(t.Context(), "john")
-	marys, _ := g.state.RecordOf(t.Context(), "mary")
-	servers := map[string]*asclienttest.Server{"first": g.as, "second": g.second}
-	guards := map[string]string{johns.ResourceID: "second", marys.ResourceID: "first"}
-	token := func(server, form, id string) string {
-		as := servers[server]
-		p := []uma.Permission{{ResourceID: id, Scopes: []string{"patient/Observation.r"}}}
-		value := server + "-" + id
-		if form == "signed" {
-			value = as.Sign("at+jwt", map[string]any{
-				"iss": as.Issuer(), "aud": fhirBase, "exp": g.clock.now().Add(time.Hour).Unix(), "jti": value, "client_id": "app", "permissions": p,
-			})
-		}
-		as.PutToken(value, uma.Introspection{Active: true, Kind: "rpt", ClientID: "app", Permissions: p})
-		return value
-	}
-	opened := 0
-	for server := range servers {
-		for _, form := range []string{"opaque", "signed"} {
-			for id, guard := range guards {
-				for _, about := range []string{"john", "mary", ""} {
-					value := token(server, form, id)
-					if form == "opaque" {
-						value += about // not one that was seen before
-						servers[server].PutToken(value, uma.Introspection{Active: true, Kind: "rpt", ClientID: "app", Permissions: []uma.Permission{{ResourceID: id, Scopes: []string{"patient/Observation.r"}}}})
-					}
-					grant, err := g.verifier.VerifyAbout(t.Context(), value, about)
-					// An opaque token of the second server is found only where john's record is asked for.
-					reachable := server == "first" || form == "signed" || about == "john"
-					want := 0
-					if reachable && guard == server {
-						want = 1
-					}
-					if len(grant.Permissions) != want || want > 0 && (err != nil || grant.Issuer != servers[server].Issuer()) {
-						t.Errorf("%s token of %s on a set at %s, asked for %q: %d permissions, %v; want %d", form, server, guard, about, len(grant.Permissions), err, want)
-					}
-					opened += want
-				}
-			}
-		}
-	}
-	if opened != 3+3+3+1 {
-		t.Errorf("%d combinations open something, want 10", opened)
-	}
-}
-
-// TestSEC_16_NobodyIsShownAnothersToken counts who is asked about what.
-func TestSEC_16_NobodyIsShownAnothersToken(t *testing.T) {
-	const asked = "POST /introspect"
-	t.Run("listed", func(t *testing.T) {
-		g := newGuarded(t, rs.ForeignListed, true)
-		g.move(g.user(john), there("john"))
-		g.as.PutToken("hers", uma.Introspection{Active: true, Kind: "rpt", ClientID: "app"})
-		if _, err := g.verifier.VerifyAbout(t.Context(), "hers", "john"); err != nil {
-			t.Fatal(err)
-		}
-		if n := g.second.Calls(asked); n != 0 {
-			t.Errorf("a token of the first server was shown to the second %d times", n)
-		}
-		g.as.Down(true)
-		if _, err := g.verifier.VerifyAbout(t.Context(), "unknown", "john"); !errors.Is(err, rs.ErrUnreachable) {
-			t.Errorf("while the first is away: %v", err)
-		}
-		if n := g.second.Calls(asked); n != 0 {
-			t.Errorf("a token that may be the first server's was shown to the second %d times", n)
-		}
-	})
-	t.Run("stranger", func(t *testing.T) {
-		g := newGuarded(t, rs.ForeignAny, false)
-		g.move(g.user(john), there("john"))
-		reg, _ := g.state.RecordOf(t.Context(), "john")
-		g.second.PutToken("opaque", uma.Introspection{Active: true, Kind: "rpt", ClientID: "app", Permissions: []uma.Permission{{ResourceID: reg.ResourceID, Scopes: []string{"patient/Observation.r"}}}})
-		if _, err := g.verifier.VerifyAbout(t.Context(), "opaque", "john"); !errors.Is(err, rs.ErrInactive) {
-			t.Errorf("a stranger's opaque token: %v", err)
-		}
-		if n := g.second.Calls(asked); n != 0 {
-			t.Errorf("a stranger was shown an opaque token %d times", n)
-		}
-	})
-	t.Run("unknown issuer", func(t *testing.T) {
-		g := newGuarded(t, rs.ForeignAny, false)
-		signed := g.second.Sign("at+jwt", map[string]any{"iss": g.second.Issuer(), "aud": fhirBase, "exp": g.clock.now().Add(time.Hour).Unix(), "jti": "x", "client_id": "app"})
-		if _, err := g.verifier.VerifyAbout(t.Context(), signed, "john"); !errors.Is(err, rs.ErrInactive) {
-			t.Error(err)
-		}
-		if n := g.second.Calls("GET /.well-known/uma2-configuration"); n != 0 {
-			t.Errorf("%d requests to an issuer nobody has brought", n)
-		}
-	})
 }
 
 // TestMoveThatFailsChangesNothing fails each step in turn. Before, between and after, the record is guarded where it was.
@@ -346,6 +221,30 @@ func TestF_075_TokenTakenBackAtHerServer(t *testing.T) {
 	g.guardedAt("john", g.as, u.Key)
 }
 
+// TestServerThatForgotThisOne: a foreign server lost this one's registration. Nobody gets in; she gives her permission again,
+// and this server registers anew first.
+func TestServerThatForgotThisOne(t *testing.T) {
+	g := newGuarded(t, rs.ForeignAny, false)
+	u := g.user(john)
+	g.move(u, there("john"))
+	g.second.ForgetClients()
+	g.clock.forward(time.Hour)
+	if ch, err := g.desk.Ticket(t.Context(), "john", nil); err != nil || ch.ASURI != g.as.Issuer() {
+		t.Errorf("%q %v, want the decoy", ch.ASURI, err)
+	}
+	if broken, err := g.guardian.Broken(t.Context(), u); err != nil || !broken {
+		t.Errorf("she is not told: %v", err)
+	}
+	if err := g.tryMove(u, there("john")); err != nil {
+		t.Fatal(err)
+	}
+	g.settle()
+	g.guardedAt("john", g.second, g.account("john"))
+	if n := g.second.Calls("POST /register"); n != 2 {
+		t.Errorf("registered %d times, want 2", n)
+	}
+}
+
 // TestSecondServerAway: its patients' records open for nobody, everybody else's are as always, and it loses no history.
 func TestSecondServerAway(t *testing.T) {
 	g := newGuarded(t, rs.ForeignListed, true)
@@ -391,64 +290,6 @@ func TestSecondServerAway(t *testing.T) {
 	g.clock.forward(time.Hour)
 	g.settle()
 	equal(t, "left at the second", levelsAt(g.second, "second-john"), nil)
-}
-
-// TestStandingOfOthers: whoever has another authorization server than the record's owner sees nothing of it, at any level,
-// until she says so here; her word is hers and ends with her holding the record.
-func TestStandingOfOthers(t *testing.T) {
-	g := newGuarded(t, rs.ForeignAny, false)
-	u := g.user(john)
-	d := g.user(doctor)
-	g.relate(rs.Relation{Subject: "Practitioner/grey", Patient: "john", Kind: "practitioner", Scopes: "patient/*.rs"})
-	g.relate(rs.Relation{Subject: "Practitioner/grey", Patient: "mary", Kind: "practitioner", Scopes: "patient/*.rs"})
-	g.settle()
-	if !g.may(d.Key, "john") {
-		t.Fatal("the same server decides about both")
-	}
-	g.move(u, there("john"))
-	equal(t, "the doctor's sets", g.levels(doctor.Sub), []string{"patient mary", "user"})
-	if g.may(d.Key, "john") || !g.may(d.Key, "mary") {
-		t.Error("her server cannot ask the record's owner, so she sees nothing of it")
-	}
-	if list, err := g.standing.Patients(t.Context(), d.Key); err != nil || len(list) != 1 || list[0] != "mary" {
-		t.Errorf("%v %v", list, err)
-	}
-	v, err := g.guardian.View(t.Context(), u)
-	if err != nil || len(v.Others) != 1 || v.Others[0].Key != d.Key || v.Others[0].Allowed || v.Others[0].Name != "Dr Grey" {
-		t.Fatalf("%+v %v", v.Others, err)
-	}
-	if err := g.guardian.Allow(t.Context(), d, "john", d.Key, true); !errors.Is(err, rs.ErrNotKept) {
-		t.Errorf("the doctor allowed herself: %v", err)
-	}
-	if err := g.guardian.Allow(t.Context(), u, "mary", d.Key, true); !errors.Is(err, rs.ErrNotKept) {
-		t.Errorf("another's record: %v", err)
-	}
-	if err := g.guardian.Allow(t.Context(), u, "john", "nobody", true); !errors.Is(err, rs.ErrNotKept) {
-		t.Errorf("nobody: %v", err)
-	}
-	if err := g.guardian.Allow(t.Context(), u, "john", d.Key, true); err != nil {
-		t.Fatal(err)
-	}
-	g.settle()
-	equal(t, "the doctor's sets", g.levels(doctor.Sub), []string{"patient john", "patient mary", "user"})
-	held, ok, err := g.standing.MaySee(t.Context(), d.Key, "john")
-	want, _ := scopes.ParseSet("patient/*.rs")
-	if err != nil || !ok || held.String() != want.String() {
-		t.Errorf("%v %v %v", held, ok, err)
-	}
-	for _, r := range g.as.Resources() {
-		if c := r.Description.Context; c != nil && r.Owner == doctor.Sub && c.Patient == "john" && (r.Description.DerivedFrom == nil || !r.Description.DerivedFrom.Custodian) {
-			t.Errorf("rests on %+v", r.Description.DerivedFrom)
-		}
-	}
-	if err := g.guardian.Allow(t.Context(), u, "john", d.Key, false); err != nil {
-		t.Fatal(err)
-	}
-	if g.may(d.Key, "john") {
-		t.Error("taken back, yet she sees")
-	}
-	g.settle()
-	equal(t, "the doctor's sets", g.levels(doctor.Sub), []string{"patient mary", "user"})
 }
 
 // TestTakenAccount: one account guards one person's record.
@@ -507,96 +348,4 @@ func TestSEC_17_ServerNoLongerTrusted(t *testing.T) {
 		t.Fatal(err)
 	}
 	g.guardedAt("john", g.as, u.Key)
-}
-
-// TestH_12_Find: what a person types leads to an issuer, by WebFinger or by its own word, or to an honest refusal.
-func TestH_12_Find(t *testing.T) {
-	g := newGuarded(t, rs.ForeignAny, false)
-	var answer http.HandlerFunc
-	finger := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != "/.well-known/webfinger" {
-			http.NotFound(w, r)
-			return
-		}
-		answer(w, r)
-	}))
-	t.Cleanup(finger.Close)
-	host := finger.Listener.Addr().String()
-	jrd := func(href string) http.HandlerFunc {
-		return func(w http.ResponseWriter, r *http.Request) {
-			if r.URL.Query().Get("rel") != rs.RelIssuer || r.URL.Query().Get("resource") == "" {
-				http.Error(w, "RFC 7033 §4.1", http.StatusBadRequest)
-				return
-			}
-			w.Header().Set("Content-Type", "application/jrd+json")
-			_, _ = w.Write([]byte(`{"subject":"` + r.URL.Query().Get("resource") + `","links":[{"rel":"` + rs.RelIssuer + `","href":"` + href + `"}]}`))
-		}
-	}
-	for _, c := range []struct {
-		name, typed, want string
-		answer            http.HandlerFunc
-		err               error
-	}{
-		{"the issuer itself", g.second.Issuer(), g.second.Issuer(), nil, nil},
-		{"with a slash", g.second.Issuer() + "/", g.second.Issuer(), nil, nil},
-		{"her address", "alice@" + host, g.second.Issuer(), jrd(g.second.Issuer()), nil},
-		{"acct", "acct:alice@" + host, g.second.Issuer(), jrd(g.second.Issuer()), nil},
-		{"a place that knows", "http://" + host + "/alice", g.second.Issuer(), jrd(g.second.Issuer()), nil},
-		{"the operator's own", "alice@" + host, g.as.Issuer(), jrd(g.as.Issuer()), nil},
-		{"nobody there", "alice@" + host, "", http.NotFound, rs.ErrNoIssuer},
-		{"away", "alice@127.0.0.1:1", "", nil, asclient.ErrUnreachable},
-		{"an issuer that calls itself otherwise", "alice@" + host, "", jrd(g.second.Issuer() + "/other"), uma.ErrNotFound},
-		{"an issuer inside", "alice@" + host, "", jrd("https://10.0.0.1"), asclient.ErrUntrusted},
-		{"a cloud's own address", "alice@" + host, "", jrd("http://169.254.169.254/latest"), asclient.ErrUntrusted},
-		{"not an address", "alice@" + host, "", jrd("javascript:alert(1)"), asclient.ErrUntrusted},
-		{"a redirect inside", "alice@" + host, "", func(w http.ResponseWriter, r *http.Request) {
-			http.Redirect(w, r, "http://169.254.169.254/", http.StatusFound)
-		}, asclient.ErrUntrusted},
-		{"a redirect to the real one", "alice@" + host, "", func(w http.ResponseWriter, r *http.Request) {
-			http.Redirect(w, r, g.second.Issuer()+"/.well-known/webfinger", http.StatusFound)
-		}, asclient.ErrUntrusted},
-		{"huge", "alice@" + host, "", func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Type", "application/jrd+json")
-			for range 300 {
-				_, _ = w.Write(make([]byte, 1024))
-			}
-		}, asclient.ErrUntrusted},
-		{"slow", "alice@" + host, "", func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("Content-Type", "application/jrd+json")
-			w.WriteHeader(http.StatusOK)
-			_ = http.NewResponseController(w).Flush()
-			<-r.Context().Done()
-		}, asclient.ErrUnreachable},
-		{"a page", "alice@" + host, "", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) }, asclient.ErrUntrusted},
-	} {
-		answer = c.answer
-		got, err := g.issuers.Find(t.Context(), c.typed)
-		if c.err == nil && (err != nil || got != c.want) || c.err != nil && !errors.Is(err, c.err) {
-			t.Errorf("%s: %q %v, want %q %v", c.name, got, err, c.want, c.err)
-		}
-	}
-	g.policy = rs.ForeignNone
-	g.reboot()
-	before := g.second.Calls("GET /.well-known/uma2-configuration")
-	if _, err := g.issuers.Find(t.Context(), g.second.Issuer()); !errors.Is(err, rs.ErrNotKept) || g.second.Calls("GET /.well-known/uma2-configuration") != before {
-		t.Errorf("closed, yet: %v", err)
-	}
-}
-
-// TestLookUpsAreFew: a person can make this server ask only so many addresses of her choice.
-func TestLookUpsAreFew(t *testing.T) {
-	g := newGuarded(t, rs.ForeignAny, false)
-	u := g.user(john)
-	for range 10 {
-		if _, err := g.guardian.Find(t.Context(), u, "alice@127.0.0.1:1"); guardCode(err) != rs.GuardAway {
-			t.Fatal(err)
-		}
-	}
-	if _, err := g.guardian.Find(t.Context(), u, "alice@127.0.0.1:1"); guardCode(err) != rs.GuardTooMany {
-		t.Error(err)
-	}
-	g.clock.forward(time.Minute)
-	if _, err := g.guardian.Find(t.Context(), u, "alice@127.0.0.1:1"); guardCode(err) != rs.GuardAway {
-		t.Error(err)
-	}
 }

@@ -156,8 +156,8 @@ func (t *Tokens) refresh(ctx context.Context, client *asclient.Client, p PAT) (s
 	} else {
 		got, err = client.Refresh(ctx, p.Refresh)
 	}
-	if errors.Is(err, uma.ErrInvalidGrant) {
-		// The owner withdrew this server's token (F-075): her sets are not offered any more until she signs in again.
+	if errors.Is(err, uma.ErrInvalidGrant) || errors.Is(err, uma.ErrInvalidClient) && t.clients.Trust(p.Owner.Issuer) != TrustOwn {
+		// The owner withdrew this server's token (F-075), or a foreign server put this one out: her sets are not offered any more until she signs in again.
 		p.Dead, p.Access, p.Refresh, p.Updated = true, "", "", t.now()
 		if err := t.state.PutPAT(ctx, p); err != nil {
 			return "", fmt.Errorf("mark PAT dead: %w", err)

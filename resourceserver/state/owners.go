@@ -49,6 +49,22 @@ func (s *Store) SaveNewCredentials(ctx context.Context, c asclient.Credentials) 
 	return kept.credentials(), err
 }
 
+// DropCredentials implements asclient.CredentialDropper.
+func (s *Store) DropCredentials(ctx context.Context, issuer, clientID string) error {
+	at := key("c", issuerPart(issuer))
+	return s.engine.Update(ctx, func(tx kv.Tx) error {
+		var kept credentialsRecord
+		err := s.loadSealed(tx, at, &kept)
+		if errors.Is(err, rs.ErrNotKept) || err == nil && (kept.Issuer != issuer || kept.ID != clientID) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		return tx.Delete(at)
+	})
+}
+
 type patRecord struct {
 	Issuer  string    `json:"i"`
 	User    string    `json:"u,omitempty"`

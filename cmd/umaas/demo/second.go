@@ -30,6 +30,15 @@ func (d *Demo) openSecond(ctx context.Context, o Options) (err error) {
 	return err
 }
 
+func (d *Demo) breakable(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if d.SecondAway.Load() {
+			panic(http.ErrAbortHandler)
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
 // allow tells the resource server that the second one may be brought.
 func (s *Second) allow(c *server.RSConfig) {
 	c.Foreign = rs.ForeignAny

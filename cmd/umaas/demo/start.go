@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/umaas/umaas/cmd/umaas/server"
@@ -41,6 +42,8 @@ type Demo struct {
 	FHIR  *fhirstore.Store
 	// Second is the second authorization server, nil where there is none.
 	Second *server.AS
+	// SecondAway makes the second authorization server break off every connection, as one that is down does.
+	SecondAway atomic.Bool
 
 	serving chan error
 	cancel  context.CancelFunc
@@ -209,7 +212,7 @@ func (d *Demo) serve(ctx context.Context, o Options, l doors) error {
 	if s := d.World.Second; s != nil {
 		app.Elsewhere = map[string]AppIdentity{s.Issuer: s.App}
 		issuers += " " + s.Issuer
-		all = append(all, server.Door{Name: "second authorization server", Listener: l[3], Handler: d.Second.Handler})
+		all = append(all, server.Door{Name: "second authorization server", Listener: l[3], Handler: d.breakable(d.Second.Handler)})
 		ready = append(ready, s.Issuer+uma.WellKnownUMA)
 	}
 	clinic, err := NewClinic(app, d.World.Clinic, d.World.RS, issuers, time.Now)
