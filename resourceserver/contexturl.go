@@ -126,13 +126,18 @@ func (c *ContextURLs) touch(ctx context.Context, u ContextURL) error {
 	return c.cfg.State.TouchContextURL(ctx, u.Hash, now)
 }
 
-// clientConstraint carries the app a URL was resolved for into the ticket (decisions 9).
-func clientConstraint(u ContextURL) []uma.Constraint {
-	if u.Client == "" {
+// clientConstraint carries the app a URL was resolved for into the ticket (decisions 9). Client ids are the default
+// authorization server's: at another one the same app has another id, so there the URL is bound to no app, and whoever
+// guards the record decides.
+func (c *ContextURLs) clientConstraint(u ContextURL, issuer string) []uma.Constraint {
+	if u.Client == "" || !c.names(issuer) {
 		return nil
 	}
 	return []uma.Constraint{{Type: uma.ConstraintClient, Value: u.Client}}
 }
+
+// names reports whether the app registry's client ids are those of an issuer.
+func (c *ContextURLs) names(issuer string) bool { return issuer == c.cfg.Registrar.cfg.Issuer }
 
 // Handler serves POST /uma-context/{h}/authorize and GET /uma-context/{h}.
 func (c *ContextURLs) Handler() http.Handler {

@@ -62,18 +62,18 @@ func (c *ContextURLs) launch(ctx context.Context, h, token string) (launchContex
 	}
 	reg, err := c.registration(ctx, u)
 	if errors.Is(err, ErrNoPAT) {
-		challenge, err := c.cfg.Desk.decoy(ctx, contextOf(u.Level), nil, clientConstraint(u), "")
+		challenge, err := c.cfg.Desk.decoy(ctx, contextOf(u.Level), nil, c.clientConstraint(u, c.cfg.Registrar.cfg.Issuer), "")
 		return launchContext{}, challenge, err
 	}
 	if err != nil {
 		return launchContext{}, Challenge{}, err
 	}
 	if token != "" {
-		grant, err := c.cfg.Verifier.Verify(ctx, token)
+		grant, err := c.verify(ctx, token, reg.Owner)
 		if err != nil && !errors.Is(err, ErrInactive) {
 			return launchContext{}, Challenge{}, err
 		}
-		if err == nil && u.Client != "" && grant.ClientID != u.Client {
+		if err == nil && u.Client != "" && grant.ClientID != u.Client && c.names(reg.Owner.Issuer) {
 			return launchContext{}, Challenge{}, ErrNotKept // a foreign client's URL does not exist
 		}
 		if err == nil && covers(grant, reg.Set) {
@@ -81,8 +81,18 @@ func (c *ContextURLs) launch(ctx context.Context, h, token string) (launchContex
 			return l, Challenge{}, c.touch(ctx, u)
 		}
 	}
-	challenge, err := c.cfg.Desk.ask(ctx, reg, nil, clientConstraint(u), "")
+	challenge, err := c.cfg.Desk.ask(ctx, reg, nil, c.clientConstraint(u, reg.Owner.Issuer), "")
 	return launchContext{}, challenge, err
+}
+
+// verify tells the verifier whose set the URL leads to, so that it can find the authorization server of an opaque token.
+func (c *ContextURLs) verify(ctx context.Context, token string, o Owner) (Grant, error) {
+	if v, ok := c.cfg.Verifier.(interface {
+		VerifyFor(ctx context.Context, token string, o Owner) (Grant, error)
+	}); ok {
+		return v.VerifyFor(ctx, token, o)
+	}
+	return c.cfg.Verifier.Verify(ctx, token)
 }
 
 // covers holds where a grant carries at least one scope on exactly this set.

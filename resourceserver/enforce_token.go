@@ -18,7 +18,7 @@ func (c *call) authenticate(ctx context.Context, headers []string) (answer, bool
 	if !ok {
 		return c.refuse(ctx, Deny{Row: RowToken, Reason: "no_token"}), false
 	}
-	grant, err := c.Verifier.Verify(ctx, token)
+	grant, err := c.verify(ctx, token)
 	switch {
 	case errors.Is(err, ErrInactive):
 		return c.refuse(ctx, Deny{Row: RowToken, Reason: "expired"}), false
@@ -38,6 +38,14 @@ func (c *call) authenticate(ctx context.Context, headers []string) (answer, bool
 	}
 	c.token, c.rights = token, c.Enforcer.rights.of(grant)
 	return answer{}, true
+}
+
+// verify tells the verifier whose record the request names, so that it can find the authorization server of an opaque token.
+func (c *call) verify(ctx context.Context, token string) (Grant, error) {
+	if v, ok := c.Verifier.(AboutVerifier); ok {
+		return v.VerifyAbout(ctx, token, c.access.namedPatient())
+	}
+	return c.Verifier.Verify(ctx, token)
 }
 
 // bearerToken takes exactly one Authorization header of scheme Bearer (RFC 6750 §2.1).

@@ -143,7 +143,13 @@ func (c *apiCall) decide(ctx context.Context, headers []string) (Granted, *answe
 	if !ok {
 		return Granted{}, c.refuse(ctx, Deny{Row: RowToken})
 	}
-	g, err := c.cfg.Verifier.Verify(ctx, token)
+	var g Grant
+	var err error
+	if v, about := c.cfg.Verifier.(AboutVerifier); about {
+		g, err = v.VerifyAbout(ctx, token, c.req.Patient)
+	} else {
+		g, err = c.cfg.Verifier.Verify(ctx, token)
+	}
 	switch {
 	case errors.Is(err, ErrInactive):
 		return Granted{}, c.refuse(ctx, Deny{Row: RowToken})

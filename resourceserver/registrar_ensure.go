@@ -16,7 +16,10 @@ func (r *Registrar) EnsureFor(ctx context.Context, user, patient string) (Regist
 	if err != nil {
 		return Registration{}, err
 	}
-	o := Owner{Issuer: u.Issuer, User: u.Key}
+	o, err := r.guard(ctx, u)
+	if err != nil {
+		return Registration{}, err
+	}
 	if reg, err := r.registered(ctx, o, patient); err == nil || !errors.Is(err, ErrNotKept) {
 		return reg, err
 	}

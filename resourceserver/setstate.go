@@ -19,6 +19,9 @@ var ErrNotKept = errors.New("not kept")
 // ErrBusy says that another process is just doing the same work.
 var ErrBusy = errors.New("busy: the same work is being done elsewhere")
 
+// ErrTaken says that an account is another person's already.
+var ErrTaken = errors.New("the account is another person's")
+
 // Owner says under whose protection API token something is registered: a user's at her issuer, or, with User "", the one of
 // this resource server itself, which stands for the custodian organization.
 type Owner struct {
@@ -235,6 +238,8 @@ type State interface {
 	Apps
 	Spool
 	Handles
+	Guards
+	IssuerTable
 }
 
 // cutReference splits Type/id and returns the id if the type is the one asked for and the id has R4's form.

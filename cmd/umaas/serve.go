@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"sync/atomic"
@@ -18,6 +19,7 @@ import (
 	"github.com/umaas/umaas/cmd/umaas/control"
 	"github.com/umaas/umaas/cmd/umaas/server"
 	fhirstore "github.com/umaas/umaas/fhir/store"
+	"github.com/umaas/umaas/resourceserver"
 	"github.com/umaas/umaas/umaas/config"
 )
 
@@ -42,6 +44,12 @@ gateway:
   upstream_authorization: Basic …     # the gateway's own credential; better in UMAAS_UPSTREAM_AUTHORIZATION
   client_id: …                        # from: umaas client add 'Harborview FHIR' --scope uma_protection …
   client_secret: …                    # better in UMAAS_CLIENT_SECRET
+  foreign_issuers: none               # may a patient let another server guard her record? none, listed, any
+  # issuers:                          # authorization servers beside the one above
+  #   - issuer: https://guard.example.org        # with foreign_issuers: listed, patients can choose it
+  #   - issuer: https://staff.harborview.example
+  #     sign_in: true                            # people sign in with it at the gateway's pages
+  #     fhir_user: true                          # and it may say who they are
 `
 
 func serveCommand() *cobra.Command {
@@ -270,6 +278,15 @@ func gatewayConfig(c config.Config, embedded *fhirstore.Store, log *slog.Logger)
 	}
 	if r.Upstream == "" {
 		r.Embedded = embedded
+	}
+	for _, i := range c.Gateway.Issuers {
+		r.Issuers = append(r.Issuers, server.FurtherIssuer(i))
+	}
+	r.Foreign = resourceserver.ForeignPolicy(c.Gateway.Foreign)
+	for _, network := range c.Gateway.ForeignPrivate {
+		if p, err := netip.ParsePrefix(network); err == nil { // checked by the configuration
+			r.Private = append(r.Private, p)
+		}
 	}
 	return r
 }

@@ -56,9 +56,12 @@ type Config struct {
 	Store        CredentialStore
 	Timeout      time.Duration // of one attempt; default 5 s
 	Transport    http.RoundTripper
-	Now          func() time.Time
-	Random       io.Reader
-	Logger       *slog.Logger
+	// Foreign is set for a server that somebody else chose: every endpoint it names must stand at its own origin, so that
+	// it can send this server, and what this server knows, nowhere else.
+	Foreign bool
+	Now     func() time.Time
+	Random  io.Reader
+	Logger  *slog.Logger
 }
 
 // Client speaks to one authorization server. Its methods are safe for concurrent use.

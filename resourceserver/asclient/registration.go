@@ -51,6 +51,34 @@ func (c *Client) Credentials(ctx context.Context) (Credentials, error) {
 	return kept, nil
 }
 
+// CredentialDropper is a CredentialStore that can forget a registration, so that another takes its place.
+type CredentialDropper interface {
+	// DropCredentials forgets the registration with this client id; another one that is kept meanwhile stays.
+	DropCredentials(ctx context.Context, issuer, clientID string) error
+}
+
+// Confirm makes sure that the authorization server still knows this resource server, before a person is sent there: a
+// registration it has forgotten is dropped, and the next call registers anew. Only invalid_client counts as forgotten; a
+// server that offers no client credentials tells nothing. Credentials an administrator configured stay.
+func (c *Client) Confirm(ctx context.Context) error {
+	store, ok := c.cfg.Store.(CredentialDropper)
+	if c.cfg.ClientID != "" || !ok {
+		return nil
+	}
+	_, err := c.ClientCredentials(ctx)
+	if !errors.Is(err, uma.ErrInvalidClient) {
+		return err
+	}
+	c.mu.Lock()
+	forgotten := c.credentials.ClientID
+	c.credentials = Credentials{}
+	c.mu.Unlock()
+	if err := store.DropCredentials(ctx, c.cfg.Issuer, forgotten); err != nil {
+		return fmt.Errorf("forget registration: %w", err)
+	}
+	return nil
+}
+
 func (c *Client) register(ctx context.Context) (Credentials, error) {
 	m, err := c.Metadata(ctx)
 	if err != nil {

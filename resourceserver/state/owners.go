@@ -49,6 +49,22 @@ func (s *Store) SaveNewCredentials(ctx context.Context, c asclient.Credentials) 
 	return kept.credentials(), err
 }
 
+// DropCredentials implements asclient.CredentialDropper.
+func (s *Store) DropCredentials(ctx context.Context, issuer, clientID string) error {
+	at := key("c", issuerPart(issuer))
+	return s.engine.Update(ctx, func(tx kv.Tx) error {
+		var kept credentialsRecord
+		err := s.loadSealed(tx, at, &kept)
+		if errors.Is(err, rs.ErrNotKept) || err == nil && (kept.Issuer != issuer || kept.ID != clientID) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		return tx.Delete(at)
+	})
+}
+
 type patRecord struct {
 	Issuer  string    `json:"i"`
 	User    string    `json:"u,omitempty"`
@@ -74,7 +90,10 @@ func (s *Store) PAT(ctx context.Context, o rs.Owner) (rs.PAT, error) {
 	if err := s.engine.View(ctx, func(tx kv.Tx) error { return s.loadSealed(tx, patKey(o), &r) }); err != nil {
 		return rs.PAT{}, err
 	}
-	return r.pat(), nil
+	if p := r.pat(); p.Owner == o { // one server's token never goes to another, however its issuer was chosen
+		return p, nil
+	}
+	return rs.PAT{}, rs.ErrNotKept
 }
 
 // PutPAT implements resourceserver.PATs.

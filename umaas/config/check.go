@@ -15,10 +15,7 @@ import (
 // Check reports everything that is wrong, a line each.
 func (c Config) Check() error {
 	mistakes := c.fields()
-	for _, rule := range []struct {
-		bad  bool
-		says string
-	}{
+	for _, rule := range append(c.Gateway.issuerRules(c.AS.Issuer), []rule{
 		{c.Runs("as") && c.AS.Issuer == "", "as.issuer: required where the role as runs"},
 		{c.Runs("as") && c.AS.Address == "", "as.listen: required where the role as runs"},
 		{c.Runs("gateway") && c.Gateway.Address == "", "gateway.listen: required where the role gateway runs"},
@@ -35,7 +32,7 @@ func (c Config) Check() error {
 		{open(c.AS.Listener, c.AS.Issuer), "as: " + openWords},
 		{open(c.Gateway.Listener, c.Gateway.Base), "gateway: " + openWords},
 		{open(c.FHIR.Listener, ""), "fhir: " + openWords},
-	} {
+	}...) {
 		if rule.bad {
 			mistakes = append(mistakes, errors.New(rule.says))
 		}
@@ -44,6 +41,34 @@ func (c Config) Check() error {
 		return nil
 	}
 	return fmt.Errorf("configuration:\n%w", errors.Join(mistakes...))
+}
+
+type rule struct {
+	bad  bool
+	says string
+}
+
+// issuerRules check the authorization servers beside the default one.
+func (g Gateway) issuerRules(as string) []rule {
+	first := g.Issuer
+	if first == "" {
+		first = as
+	}
+	seen := map[string]bool{first: true}
+	rules := []rule{{g.Foreign == "listed" && len(g.Issuers) == 0, "gateway.foreign_issuers: listed needs servers under gateway.issuers"}}
+	for i, s := range g.Issuers {
+		name := fmt.Sprintf("gateway.issuers[%d]", i)
+		u, err := url.Parse(s.Issuer)
+		rules = append(rules,
+			rule{!plainAddress(s.Issuer) || err == nil && u.Scheme == "http" && !local(u.Hostname()), name + ".issuer: " + addressWords},
+			rule{seen[s.Issuer], name + ".issuer: named twice"},
+			rule{(s.ClientID == "") != (s.Secret == ""), name + ": client_id and client_secret go together; without both the gateway registers itself"},
+			rule{s.FHIRUser && !s.SignIn, name + ".fhir_user: only where sign_in is true"},
+			rule{!s.SignIn && (g.Foreign == "" || g.Foreign == "none"), name + ": is for nothing: say sign_in: true, or let patients choose it with gateway.foreign_issuers"},
+		)
+		seen[s.Issuer] = true
+	}
+	return rules
 }
 
 const (
@@ -92,6 +117,8 @@ func words(f validator.FieldError) string {
 		return "want an absolute URL"
 	case "oneof":
 		return "want one of " + f.Param()
+	case "cidr":
+		return "want an address range, such as 10.20.0.0/16"
 	case "unique":
 		return "names something twice"
 	case "max":

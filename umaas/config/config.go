@@ -52,6 +52,22 @@ type Gateway struct {
 	ClientID   string `yaml:"client_id"`                         // of this resource server; empty: registers itself
 	Secret     string `yaml:"client_secret"`
 	StateKey   string `yaml:"state_key" validate:"omitempty,len=64,hexadecimal"` // encrypts protection tokens at rest; empty: kept in the data folder
+	// Issuers are authorization servers beside Issuer, which is the default and the custodian's.
+	Issuers []Issuer `yaml:"issuers" validate:"dive"`
+	// Foreign says which authorization server a patient may let guard her record: none but the deployment's own (the
+	// default), those listed under issuers, or any she names.
+	Foreign string `yaml:"foreign_issuers" validate:"omitempty,oneof=none listed any"`
+	// ForeignPrivate are address ranges, beyond the public ones, in which foreign authorization servers may be.
+	ForeignPrivate []string `yaml:"foreign_private_networks" validate:"dive,cidr"`
+}
+
+// Issuer is an authorization server beside the default one.
+type Issuer struct {
+	Issuer   string `yaml:"issuer" validate:"required,url"`
+	ClientID string `yaml:"client_id"` // of this resource server there; empty: registers itself
+	Secret   string `yaml:"client_secret"`
+	SignIn   bool   `yaml:"sign_in"`   // people sign in with it at the resource server's pages; it is trusted like the default one
+	FHIRUser bool   `yaml:"fhir_user"` // it may say which patient or practitioner a person is; with sign_in
 }
 
 // FHIR is the embedded FHIR server. It listens only where it runs apart from the gateway.

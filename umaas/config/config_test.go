@@ -3,6 +3,7 @@ package config
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -117,6 +118,17 @@ func TestCheck(t *testing.T) {
 		{"no upstream", func(c *Config) { c.Roles = []string{"as", "gateway"} }, "gateway.upstream: name a FHIR base, or run the role fhir in this process"},
 		{"half a client", func(c *Config) { c.Gateway.Secret = "" }, "gateway.client_id, gateway.client_secret: give both, from `umaas client add`, or none: then the gateway registers itself"},
 		{"state key", func(c *Config) { c.Gateway.StateKey = "abc" }, "gateway.state_key: want 64 hexadecimal digits, for example from: openssl rand -hex 32"},
+		{"foreign issuers", func(c *Config) { c.Gateway.Foreign = "all" }, "gateway.foreign_issuers: want one of none listed any"},
+		{"listed without a list", func(c *Config) { c.Gateway.Foreign = "listed" }, "gateway.foreign_issuers: listed needs servers under gateway.issuers"},
+		{"issuer for nothing", func(c *Config) { c.Gateway.Issuers = []Issuer{{Issuer: "https://b.example"}} }, "gateway.issuers[0]: is for nothing: say sign_in: true, or let patients choose it with gateway.foreign_issuers"},
+		{"issuer twice", func(c *Config) { c.Gateway.Issuers = []Issuer{{Issuer: c.AS.Issuer, SignIn: true}} }, "gateway.issuers[0].issuer: named twice"},
+		{"plain issuer elsewhere", func(c *Config) { c.Gateway.Issuers = []Issuer{{Issuer: "http://b.example", SignIn: true}} }, "gateway.issuers[0].issuer: " + addressWords},
+		{"issuer without address", func(c *Config) { c.Gateway.Issuers = []Issuer{{SignIn: true}} }, "gateway.issuers[0].issuer: required"},
+		{"half a client there", func(c *Config) { c.Gateway.Issuers = []Issuer{{Issuer: "https://b.example", SignIn: true, ClientID: "x"}} }, "gateway.issuers[0]: client_id and client_secret go together; without both the gateway registers itself"},
+		{"fhir_user without sign_in", func(c *Config) {
+			c.Gateway.Foreign, c.Gateway.Issuers = "any", []Issuer{{Issuer: "https://b.example", FHIRUser: true}}
+		}, "gateway.issuers[0].fhir_user: only where sign_in is true"},
+		{"private network", func(c *Config) { c.Gateway.ForeignPrivate = []string{"10.0.0.1"} }, "gateway.foreign_private_networks[0]: want an address range, such as 10.20.0.0/16"},
 		{"resolver alone", func(c *Config) { c.Roles = []string{"as", "resolver"} }, "roles: resolver runs in the process of the gateway; name both"},
 		{"fhir apart without a listener", func(c *Config) { c.Roles = []string{"fhir"} }, "fhir.listen: required where fhir runs without the gateway"},
 		{"fhir without credential", func(c *Config) { c.FHIR.Address = "127.0.0.1:8092" }, "fhir.authorization: required where fhir listens: the header that only the gateway sends, the same as its upstream_authorization"},
@@ -176,4 +188,24 @@ func FuzzLoad(f *testing.F) {
 			t.Errorf("accepted without a required member: %+v", c)
 		}
 	})
+}
+
+func TestIssuers(t *testing.T) {
+	c, err := Load(file(t, strings.Replace(whole, "gateway:\n", `gateway:
+  foreign_issuers: listed
+  foreign_private_networks: [10.20.0.0/16]
+  issuers:
+    - issuer: https://guard.example
+    - {issuer: https://staff.example, client_id: rs, client_secret: hush, sign_in: true, fhir_user: true}
+`, 1)), nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []Issuer{{Issuer: "https://guard.example"}, {Issuer: "https://staff.example", ClientID: "rs", Secret: "hush", SignIn: true, FHIRUser: true}}
+	if !slices.Equal(c.Gateway.Issuers, want) || c.Gateway.Foreign != "listed" || !slices.Equal(c.Gateway.ForeignPrivate, []string{"10.20.0.0/16"}) {
+		t.Errorf("%+v", c.Gateway)
+	}
+	if c, err = Load(file(t, whole), nil, nil); err != nil || c.Gateway.Foreign != "" || c.Gateway.Issuers != nil {
+		t.Errorf("the form with one issuer: %+v %v", c.Gateway, err)
+	}
 }

@@ -23,6 +23,23 @@ type App struct {
 	ClaimsURI string // registered claims redirect URI
 	HTTP      *http.Client
 	Log       func(Exchange)
+	// Elsewhere are registrations of the same app at other authorization servers, by issuer. The app learns which one to
+	// ask from as_uri (Grant §3.2.1).
+	Elsewhere map[string]AppIdentity
+}
+
+// at is the app as one authorization server knows it.
+func (a *App) at(issuer string) *App {
+	id, ok := a.Elsewhere[issuer]
+	if !ok {
+		return a
+	}
+	there := *a
+	there.ClientID, there.Secret = id.ClientID, id.ClientSecret
+	if id.ClaimsRedirectURI != "" {
+		there.ClaimsURI = id.ClaimsRedirectURI
+	}
+	return &there
 }
 
 // Exchange is one HTTP request and its answer, for the app's developers' view and the narrated walk.
@@ -81,6 +98,7 @@ func ticketFrom(res reply, body []byte) (Process, error) {
 
 // Redeem presents the ticket at the token endpoint (Grant §3.3.1) and tells what comes next.
 func (a *App) Redeem(ctx context.Context, p Process) (Process, error) {
+	a = a.at(p.AS)
 	meta, err := a.discover(ctx, p.AS)
 	if err != nil {
 		return Process{}, err
@@ -170,6 +188,7 @@ func (a *App) FHIR(ctx context.Context, method, target, rpt string, resource any
 
 // Revoke tells the authorization server that the app is done (RFC 7009).
 func (a *App) Revoke(ctx context.Context, issuer, rpt string) error {
+	a = a.at(issuer)
 	meta, err := a.discover(ctx, issuer)
 	if err != nil {
 		return err

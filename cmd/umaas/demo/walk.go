@@ -40,7 +40,10 @@ func (w *Walk) Run(ctx context.Context) error {
 		return err
 	}
 	w.title("2. %s asks for %s's record", other.Name, owner.Name)
-	return w.another(ctx, app, owner, other, link)
+	if err := w.another(ctx, app, owner, other, link); err != nil || w.World.Second == nil {
+		return err
+	}
+	return w.elsewhere(ctx, app, *w.World.Second)
 }
 
 // self is the streamlined way: resolver, one request with all scopes, consent, RPT, read and write.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,7 +19,6 @@ import (
 	fhirstore "github.com/umaas/umaas/fhir/store"
 	"github.com/umaas/umaas/resolver"
 	rs "github.com/umaas/umaas/resourceserver"
-	"github.com/umaas/umaas/resourceserver/asclient"
 	"github.com/umaas/umaas/resourceserver/state"
 	"github.com/umaas/umaas/umaas/store/kv"
 	"github.com/umaas/umaas/umaas/store/kv/boltkv"
@@ -38,7 +38,10 @@ type RSConfig struct {
 	Data       string
 	NoSync     bool
 	Issuer     string
-	ClientID   string // empty: registers itself
+	Issuers    []FurtherIssuer  // beside Issuer
+	Foreign    rs.ForeignPolicy // which ones a patient may bring; empty: none
+	Private    []netip.Prefix   // address ranges beyond the public ones that foreign servers may be in
+	ClientID   string           // empty: registers itself
 	Secret     string
 	RPTFormat  string
 	StateKey   []byte // 32 bytes; nil: kept in the data folder
@@ -58,6 +61,7 @@ type RS struct {
 	State     *state.Store
 	Relations *rs.AdministeredRelations
 	Registrar *rs.Registrar
+	Guardian  *rs.Guardian
 	Contexts  *rs.ContextURLs
 	Spool     *rs.EventSpool
 
@@ -119,14 +123,10 @@ func served() []string {
 // assemble is the adapter's parts list.
 func (r *RS) assemble(c RSConfig) error {
 	base := c.Base + FHIRPath
-	client, err := asclient.New(asclient.Config{
-		Issuer: c.Issuer, Name: c.Name, RedirectURI: c.Base + rs.CallbackPath, Audience: base, ClientID: c.ClientID, ClientSecret: c.Secret,
-		RPTFormat: c.RPTFormat, Store: r.State, Transport: c.Transport, Now: c.Now, Random: rand.Reader, Logger: c.Logger,
-	})
+	clients, client, err := c.issuers(r.State)
 	if err != nil {
 		return err
 	}
-	clients := rs.Clients{c.Issuer: client}
 	tokens := rs.NewTokens(clients, r.State, c.Now, c.Logger)
 	upstream, err := c.upstream()
 	if err != nil {
@@ -154,13 +154,18 @@ func (r *RS) assemble(c RSConfig) error {
 	r.Spool = rs.NewEventSpool(r.State, tokens, clients, c.Now, c.Logger)
 	sign, err := rs.NewSignIn(rs.SignInConfig{
 		State: r.State, Clients: clients, Tokens: tokens, Registrar: r.Registrar, Patients: patients, Issuer: c.Issuer, FHIRBase: base,
-		Now: c.Now, Random: rand.Reader, Logger: c.Logger,
+		FHIRUserIssuers: c.fhirUserIssuers(), Now: c.Now, Random: rand.Reader, Logger: c.Logger,
 	})
 	if err != nil {
 		return err
 	}
+	if r.Guardian, err = rs.NewGuardian(rs.GuardianConfig{
+		State: r.State, Issuers: clients, Tokens: tokens, Registrar: r.Registrar, Relations: r.Relations, Now: c.Now, Random: rand.Reader, Logger: c.Logger,
+	}); err != nil {
+		return err
+	}
 	pages, err := resolver.New(resolver.Config{
-		Base: c.Base, Name: c.Name, State: r.State, SignIn: sign, Contexts: r.Contexts, Relations: r.Relations, Patients: patients,
+		Base: c.Base, Name: c.Name, State: r.State, SignIn: sign, Contexts: r.Contexts, Relations: r.Relations, Patients: patients, Guardian: r.Guardian,
 		FormKey: derive(c.StateKey, "resolver forms"), CookieName: "umaas-rs" + c.CookieName, Limiter: rs.NewAddressLimiter(20, 200, c.Now), Now: c.Now, Logger: c.Logger,
 	})
 	if err != nil {

@@ -24,7 +24,7 @@ func (c RSConfig) upstream() (rs.Upstream, error) {
 // gateway puts judge and public documents before the upstream.
 func (c RSConfig) gateway(upstream rs.Upstream, client *asclient.Client, verifier *rs.Verifier, desk *rs.PermissionDesk, tokens *rs.Tokens, r *RS) (*gateway.Gateway, error) {
 	r.enforcer = rs.EnforcerConfig{
-		Base: c.Base + FHIRPath, Upstream: upstream, Verifier: verifier, Ticketer: desk, Relations: r.Relations, Recorder: r.Spool, Owners: r.State,
+		Base: c.Base + FHIRPath, Upstream: upstream, Verifier: verifier, Ticketer: desk, Relations: rs.NewGuardedRelations(r.Relations, r.State), Recorder: r.Spool, Owners: r.State,
 		Pages: r.State, Spender: spender{tokens: tokens}, Now: c.Now, Logger: c.Logger,
 	}
 	return gateway.New(gateway.Config{
