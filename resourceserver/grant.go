@@ -51,6 +51,9 @@ type Grant struct {
 	Sub         string // requesting party at Issuer, "" for a client acting for itself
 	Permissions []Permitted
 	Expires     time.Time
+
+	tags   []string  // what it rests on, as the issuer's feed names it
+	proved time.Time // as of when the issuer's word is known to be true
 }
 
 // Permitted is one permission of a grant, joined with what its set means here.

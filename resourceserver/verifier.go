@@ -42,10 +42,12 @@ const (
 // whoever owns them, or, at a foreign authorization server, with its owner's; JWT tokens by their signature before that. Each permission is joined with what its set means
 // here, and one whose set is not known here grants nothing.
 type Verifier struct {
-	cfg    VerifierConfig
-	flight singleflight.Group
-	cache  *grantCache
-	routes *tokenRoutes
+	cfg     VerifierConfig
+	flight  singleflight.Group
+	cache   *tokenCache[verified]
+	answers *tokenCache[answered] // what authorization servers said, for as long as their feeds prove it
+	feeds   *feeds
+	routes  *tokenRoutes
 }
 
 // NewVerifier checks cfg.
@@ -68,7 +70,7 @@ func NewVerifier(cfg VerifierConfig) (*Verifier, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Verifier{cfg: cfg, cache: newGrantCache(cfg.Size), routes: newTokenRoutes()}, nil
+	return &Verifier{cfg: cfg, cache: newTokenCache[verified](cfg.Size), answers: newTokenCache[answered](cfg.Size), feeds: newFeeds(), routes: newTokenRoutes()}, nil
 }
 
 var _ TokenVerifier = (*Verifier)(nil)
@@ -84,7 +86,7 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Grant, error) {
 func (v *Verifier) through(ctx context.Context, key [32]byte, ask func(context.Context) (Grant, error)) (Grant, error) {
 	now := v.cfg.Now()
 	cached, ok := v.cache.get(key)
-	if ok && now.Sub(cached.fetched) < v.cfg.Fresh {
+	if ok && v.fresh(cached, now) {
 		return cached.at(now)
 	}
 	// The question is detached from the caller: the others wait for the same answer.
@@ -101,7 +103,7 @@ func (v *Verifier) through(ctx context.Context, key [32]byte, ask func(context.C
 		if errors.Is(r.Err, ErrInactive) {
 			return Grant{}, r.Err
 		}
-		if ok && v.cfg.Now().Sub(cached.fetched) < v.cfg.MaxStaleness {
+		if ok && v.cfg.Now().Sub(cached.grant.proved) < v.cfg.MaxStaleness {
 			v.cfg.Logger.WarnContext(ctx, "authorization server unreachable, the last answer serves", "err", r.Err)
 			return cached.at(v.cfg.Now())
 		}
@@ -111,11 +113,21 @@ func (v *Verifier) through(ctx context.Context, key [32]byte, ask func(context.C
 	}
 }
 
+// fresh reports an answer that serves without another look: put together a moment ago, proved not long before, and resting on
+// nothing that is known to have changed since.
+func (v *Verifier) fresh(r verified, now time.Time) bool {
+	return now.Sub(r.fetched) < v.cfg.Fresh && now.Sub(r.grant.proved) < v.cfg.MaxStaleness &&
+		!v.feeds.changedSince(r.grant.Issuer, r.grant.tags, r.fetched)
+}
+
 // Forget drops what is remembered of a token, so that the next use asks again. The resource server calls it after spending
 // a single-use grant.
 func (v *Verifier) Forget(token string) {
 	hash := sha256.Sum256([]byte(token))
 	v.cache.drop(hash)
+	for _, issuer := range v.cfg.Clients.Own() {
+		v.answers.drop(routed(hash, Owner{Issuer: issuer}))
+	}
 	if o, ok := v.routes.get(hash); ok {
 		v.cache.drop(routed(hash, o))
 	}
@@ -140,7 +152,7 @@ func (v *Verifier) remembered(ctx context.Context, key [32]byte, ask func(contex
 // not known here, or outside its time, is left out.
 func (v *Verifier) join(ctx context.Context, issuer string, a uma.Introspection) (Grant, error) {
 	now := v.cfg.Now()
-	g := Grant{Issuer: issuer, JTI: a.JTI, Kind: TokenKind(a.Kind), ClientID: a.ClientID, Sub: a.Sub, Expires: now.Add(v.cfg.Fresh)}
+	g := Grant{Issuer: issuer, JTI: a.JTI, Kind: TokenKind(a.Kind), ClientID: a.ClientID, Sub: a.Sub, tags: a.Tags, Expires: now.Add(v.cfg.Fresh)}
 	if a.Exp != 0 {
 		g.Expires = time.Unix(a.Exp, 0)
 	}
@@ -170,7 +182,7 @@ func (v *Verifier) join(ctx context.Context, issuer string, a uma.Introspection)
 	return g, nil
 }
 
-// verified is a grant with the moment it was asked for.
+// verified is a grant with the moment it was last put together.
 type verified struct {
 	grant   Grant
 	fetched time.Time

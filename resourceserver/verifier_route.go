@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/umaas/umaas/resourceserver/asclient"
 	"github.com/umaas/umaas/umaas/uma"
@@ -108,7 +109,7 @@ func (v *Verifier) own(ctx context.Context, token string) (Grant, error) {
 }
 
 // signed checks a JWT here first, so that a forged or foreign one costs no question; then it is asked about like any other,
-// because a signature does not tell of a withdrawal and there is no feed of them (GW-38, SEC-34, decisions 4).
+// because a signature does not tell of a withdrawal (GW-38, SEC-34, decisions 4).
 func (v *Verifier) signed(ctx context.Context, token, issuer string, about func(context.Context) (Owner, error)) (Grant, error) {
 	client, err := v.cfg.Clients.At(ctx, issuer)
 	if errors.Is(err, ErrNotKept) {
@@ -166,21 +167,12 @@ func (v *Verifier) foreign(ctx context.Context, token string, hash [32]byte, o O
 // introspect is what one authorization server says of a token with one owner's protection token (FedAuthz §5), joined with
 // what the sets mean here. An owner who took her token back shows nothing any more.
 func (v *Verifier) introspect(ctx context.Context, token string, o Owner) (Grant, error) {
-	var got uma.Introspection
-	err := v.cfg.Tokens.With(ctx, o, func(c *asclient.Client, pat string) (err error) {
-		got, err = c.Introspect(ctx, pat, token)
-		return err
-	})
-	if errors.Is(err, ErrNoPAT) && !o.Custodian() {
-		return Grant{}, fmt.Errorf("%w: its owner does not let this server protect her record any more", ErrInactive)
-	}
+	got, proved, err := v.answer(ctx, token, o)
 	if err != nil {
-		return Grant{}, fmt.Errorf("%w: %w", ErrUnreachable, err)
-	}
-	if !got.Active {
-		return Grant{}, ErrInactive
+		return Grant{}, err
 	}
 	g, err := v.join(ctx, o.Issuer, got)
+	g.proved = proved
 	if err != nil || o.Custodian() {
 		return g, err
 	}
@@ -192,6 +184,41 @@ func (v *Verifier) introspect(ctx context.Context, token string, o Owner) (Grant
 	}
 	g.Permissions = kept
 	return g, nil
+}
+
+// answer asks, or takes the last answer while the server's feed proves that it still holds. proved is the moment as of which
+// it is known to be true.
+func (v *Verifier) answer(ctx context.Context, token string, o Owner) (got uma.Introspection, proved time.Time, err error) {
+	key := routed(sha256.Sum256([]byte(token)), o)
+	now := v.cfg.Now()
+	if a, ok := v.answers.get(key); ok {
+		if proved, ok := v.feeds.current(o.Issuer, a.Tags, a.asked, now); ok {
+			return a.Introspection, proved, nil
+		}
+	}
+	err = v.cfg.Tokens.With(ctx, o, func(c *asclient.Client, pat string) (err error) {
+		got, err = c.Introspect(ctx, pat, token)
+		return err
+	})
+	switch {
+	case errors.Is(err, ErrNoPAT) && !o.Custodian():
+		return got, now, fmt.Errorf("%w: its owner does not let this server protect her record any more", ErrInactive)
+	case err != nil:
+		return got, now, fmt.Errorf("%w: %w", ErrUnreachable, err)
+	case !got.Active:
+		v.answers.drop(key)
+		return got, now, ErrInactive
+	}
+	if o.Custodian() { // the feed is read with this server's own token; an owner's may be taken back without a word in it
+		v.answers.put(key, answered{Introspection: got, asked: now})
+	}
+	return got, now, nil
+}
+
+// answered is an introspection answer with the moment it was asked for.
+type answered struct {
+	uma.Introspection
+	asked time.Time
 }
 
 // routed is the key under which one owner's view of a token is remembered.

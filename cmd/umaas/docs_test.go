@@ -79,7 +79,9 @@ func commandLines(text string) (out []string) {
 // wrong says what this program would not take of a command line.
 func wrong(line string) string {
 	words := strings.FieldsFunc(line, func(r rune) bool { return r == ' ' || r == '\t' })
-	if i := slices.IndexFunc(words, func(w string) bool { return strings.ContainsAny(w, "|>;&") && !strings.Contains(w, "://") && len(w) < 3 }); i >= 0 {
+	if i := slices.IndexFunc(words, func(w string) bool {
+		return strings.ContainsAny(w, "|>;&") && !strings.Contains(w, "://") && len(w) < 3
+	}); i >= 0 {
 		words = words[:i]
 	}
 	c, rest, err := root().Find(words)

@@ -66,6 +66,8 @@ type RS struct {
 	Spool     *rs.EventSpool
 
 	enforcer rs.EnforcerConfig // what the gateway judges with
+	verifier *rs.Verifier
+	issuers  []string // whose feeds are followed
 	engine   kv.Engine
 	stop     context.CancelFunc
 	running  sync.WaitGroup
@@ -175,6 +177,7 @@ func (r *RS) assemble(c RSConfig) error {
 	if err != nil {
 		return err
 	}
+	r.verifier, r.issuers = verifier, clients.Own()
 	preview := &rs.Preview{Clients: clients, Sets: r.State, Counter: protected, Base: c.Base, Logger: c.Logger}
 	mux := http.NewServeMux()
 	for _, route := range resolver.Routes() {
@@ -194,8 +197,11 @@ func (c RSConfig) patients(upstream rs.Upstream) rs.PatientDirectory {
 	return newUpstreamPatients(upstream, c.Now)
 }
 
-// work runs what happens in the background: reconciliation of sets, delivery of access events, sweeping.
+// work runs what happens in the background: the feeds of withdrawals, reconciliation of sets, delivery of access events, sweeping.
 func (r *RS) work(ctx context.Context, log *slog.Logger) {
+	for _, issuer := range r.issuers {
+		r.running.Go(func() { r.verifier.Follow(ctx, issuer) })
+	}
 	r.running.Go(func() {
 		if err := r.Registrar.ReconcileAll(ctx); err != nil && ctx.Err() == nil {
 			log.ErrorContext(ctx, "reconciliation at start", "err", err) // each owner's own job is tried again
