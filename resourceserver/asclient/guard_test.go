@@ -156,7 +156,9 @@ func TestSEC_75_ForeignMetadata(t *testing.T) {
 		{"no registration", func(m *uma.Metadata) { m.RegistrationEndpoint = "" }, false},
 		{"no authorization endpoint", func(m *uma.Metadata) { m.AuthorizationEndpoint = "" }, false},
 		{"no keys", func(m *uma.Metadata) { m.JWKSURI = "" }, false},
-		{"endpoint with a name in it", func(m *uma.Metadata) { m.PermissionEndpoint = strings.Replace(m.PermissionEndpoint, "://", "://u:p@", 1) }, false},
+		{"endpoint with a name in it", func(m *uma.Metadata) {
+			m.PermissionEndpoint = strings.Replace(m.PermissionEndpoint, "://", "://u:p@", 1)
+		}, false},
 		{"events elsewhere", func(m *uma.Metadata) { m.AccessEventsEndpoint = "https://collector.example/" }, false},
 		{"no events", func(m *uma.Metadata) { m.AccessEventsEndpoint = "" }, true},
 	} {
