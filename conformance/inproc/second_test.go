@@ -177,7 +177,7 @@ func TestSecondIssuer_Restart(t *testing.T) {
 	before := w.give(t, "ravi", fluAsk, fluTicks...)
 	v := w.portal(t, ravi)
 	check(t, v.Open(t.Context(), w.World.RS+"/guard"))
-	check(t, v.Press(t.Context(), "Look it up", map[string]string{"address": w.World.Second.Issuer + "/"}))
+	check(t, v.Press(t.Context(), "Look it up", map[string]string{"address": "ravi@" + strings.TrimPrefix(w.World.Second.Issuer, "http://")})) // WebFinger (H-12)
 	for _, want := range []string{"has not checked", "Nothing is carried over", "If " + strings.TrimPrefix(w.World.Second.Issuer, "http://") + " is away, nobody gets in"} {
 		if !strings.Contains(v.Page.Text, want) {
 			t.Errorf("before she decides she does not read %q: %s", want, v.Page.Text)
