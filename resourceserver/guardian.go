@@ -211,12 +211,7 @@ func (g *Guardian) Begin(ctx context.Context, u User, handle, browser string) (t
 	if err := g.cfg.State.Take(ctx, KindGuard, handle, &step); err != nil {
 		return "", guardFail(GuardTooOld, err)
 	}
-	if g.cfg.Issuers.Trust(step.Issuer) == TrustSigned {
-		if err := g.cfg.State.PutIssuer(ctx, KnownIssuer{Issuer: step.Issuer, Added: g.cfg.Now()}); err != nil {
-			return "", fmt.Errorf("keep issuer: %w", err)
-		}
-	}
-	client, err := g.cfg.Issuers.At(ctx, step.Issuer)
+	client, err := g.cfg.Issuers.named(step.Issuer)
 	if err != nil {
 		return "", guardFail(findCode(err), err)
 	}

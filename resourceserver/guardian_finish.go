@@ -39,7 +39,7 @@ func (g *Guardian) Finish(ctx context.Context, u User, path string, response url
 	}
 	to := Owner{Issuer: id.Issuer, User: UserKey(id.Issuer, id.Subject)}
 	if to.User != u.Key {
-		if err := g.cfg.State.LinkAccount(ctx, to.User, u.Key); errors.Is(err, ErrTaken) {
+		if err := g.cfg.State.LinkAccount(ctx, to, u.Key); errors.Is(err, ErrTaken) {
 			return guardFail(GuardTaken, err)
 		} else if err != nil {
 			return fmt.Errorf("link account: %w", err)
@@ -76,7 +76,7 @@ func (g *Guardian) response(ctx context.Context, u User, path string, response u
 	if err := g.cfg.State.Take(ctx, KindGuard, state, &step); err != nil {
 		return fail(GuardTooOld, err)
 	}
-	client, err := g.cfg.Issuers.At(ctx, step.Issuer)
+	client, err := g.cfg.Issuers.named(step.Issuer)
 	if err != nil {
 		return fail(GuardNotHere, err)
 	}

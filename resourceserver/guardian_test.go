@@ -221,6 +221,82 @@ func TestF_075_TokenTakenBackAtHerServer(t *testing.T) {
 	g.guardedAt("john", g.as, u.Key)
 }
 
+// TestHeldChildrenFollow: a record held in a child's place goes with its holder, and is open to nobody on the way.
+func TestHeldChildrenFollow(t *testing.T) {
+	g := newGuarded(t, rs.ForeignAny, false)
+	u := g.user(john)
+	held := daughter
+	held.Holder, held.Scopes = true, "patient/*.cruds"
+	g.relate(held)
+	g.settle()
+	g.guardedAt("abigail", g.as, u.Key)
+	if err := g.tryMove(u, there("john")); err != nil {
+		t.Fatal(err)
+	}
+	if g.may(u.Key, "abigail") {
+		t.Error("the account he left still counts for the child")
+	}
+	g.settle()
+	g.guardedAt("abigail", g.second, g.account("john"))
+	equal(t, "left behind", g.levels(john.Sub), nil)
+	if err := g.guardian.Return(t.Context(), u); err != nil {
+		t.Fatal(err)
+	}
+	g.settle()
+	g.guardedAt("abigail", g.as, u.Key)
+}
+
+// TestOwnSecondServer: one of the operator's own servers guards without any foreign policy; her way back from there is the
+// path of sign-ins, and signing in with that account makes her the same person.
+func TestOwnSecondServer(t *testing.T) {
+	g := newGuarded(t, rs.ForeignNone, false)
+	g.own = true
+	g.reboot()
+	u := g.user(john)
+	handle, err := g.guardian.Find(t.Context(), u, g.second.Issuer())
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.second.SignInNext(there("john"))
+	to, err := g.guardian.Begin(t.Context(), u, handle, "browser")
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := g.authorize(to)
+	if !g.guardian.Began(t.Context(), q.Get("state")) || g.guardian.Began(t.Context(), handle) {
+		t.Error("what was begun is not known by its state")
+	}
+	if err := g.guardian.Finish(t.Context(), u, rs.CallbackPath, q, "browser"); err != nil {
+		t.Fatal(err)
+	}
+	g.settle()
+	g.guardedAt("john", g.second, g.account("john"))
+	g.second.SignInNext(there("john"))
+	to, err = g.signIn.Start(t.Context(), g.second.Issuer(), "browser", "/connect", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cookie, _, err := g.signIn.Finish(t.Context(), g.authorize(to), "browser")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if me, err := g.signIn.Session(t.Context(), cookie); err != nil || me.Key != u.Key {
+		t.Errorf("she is %+v, %v", me, err)
+	}
+}
+
+// TestNobodySignsInWithABroughtServer: it guards her record, it does not say who she is here.
+func TestNobodySignsInWithABroughtServer(t *testing.T) {
+	g := newGuarded(t, rs.ForeignAny, false)
+	g.move(g.user(john), there("john"))
+	if _, err := g.signIn.Start(t.Context(), g.second.Issuer(), "browser", "/connect", ""); code(err) != "invalid_request" {
+		t.Errorf("%v", err)
+	}
+	if list := g.signIn.Issuers(); len(list) != 1 || list[0] != g.as.Issuer() {
+		t.Errorf("%v", list)
+	}
+}
+
 // TestServerThatForgotThisOne: a foreign server lost this one's registration. Nobody gets in; she gives her permission again,
 // and this server registers anew first.
 func TestServerThatForgotThisOne(t *testing.T) {

@@ -20,6 +20,7 @@ type guarded struct {
 	second   *asclienttest.Server
 	policy   rs.ForeignPolicy
 	listed   bool
+	own      bool // the second server is the operator's own, too
 	issuers  *rs.Issuers
 	guardian *rs.Guardian
 	standing *rs.GuardedRelations
@@ -51,6 +52,13 @@ func (g *guarded) reboot() {
 		Own: []*asclient.Client{w.clients[w.as.Issuer()]}, Policy: g.policy, Base: base, State: w.state, Logger: log,
 		Template: asclient.Config{Name: "Hospital", Audience: fhirBase, Store: w.state, Timeout: 2 * time.Second, Now: w.clock.now},
 		Guard:    asclient.GuardOptions{InsecureHTTP: true, Private: asclient.LoopbackRanges(), Timeout: 300 * time.Millisecond},
+	}
+	if g.own {
+		c, err := asclient.New(asclient.Config{
+			Issuer: g.second.Issuer(), RedirectURI: base + rs.CallbackPath, Audience: fhirBase, ClientID: "rs", ClientSecret: "rs-secret", Now: w.clock.now,
+		})
+		must(err)
+		cfg.Own = append(cfg.Own, c)
 	}
 	if g.listed {
 		cfg.Listed = []rs.ListedIssuer{{Issuer: g.second.Issuer()}}

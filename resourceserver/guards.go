@@ -48,8 +48,10 @@ type Guards interface {
 	HomeOf(ctx context.Context, account string) (string, error)
 	// LinkAccount makes an account a person's, so that it can guard. ErrTaken where it is another person's already: her
 	// guard, or her home account.
-	LinkAccount(ctx context.Context, account, home string) error
-	// UnlinkAccount ends that. ErrBusy while the account guards.
+	// The account's authorization server is known from then on (IssuerTable).
+	LinkAccount(ctx context.Context, account Owner, home string) error
+	// UnlinkAccount ends that, and with the last account there its authorization server is known no more. ErrBusy while the
+	// account guards.
 	UnlinkAccount(ctx context.Context, account string) error
 	// SwitchGuard makes the step. Before it the old guard is in force, after it the new one; there is nothing between.
 	SwitchGuard(ctx context.Context, s Switch) error
@@ -62,16 +64,14 @@ type Guards interface {
 	Leaves(ctx context.Context, patient, holder string) ([]string, error)
 }
 
-// KnownIssuer is an authorization server a patient has named and let in.
+// KnownIssuer is an authorization server at which somebody has an account that is linked here.
 type KnownIssuer struct {
 	Issuer string
-	Added  time.Time
+	Linked int // accounts
 }
 
-// IssuerTable keeps the authorization servers patients have brought.
+// IssuerTable reads the authorization servers patients have brought. One is known as long as an account there is linked.
 type IssuerTable interface {
-	// PutIssuer keeps one; a second time changes nothing.
-	PutIssuer(ctx context.Context, i KnownIssuer) error
 	KnownIssuer(ctx context.Context, issuer string) (KnownIssuer, error)
 	// KnownIssuers lists them in a fixed order after one of them.
 	KnownIssuers(ctx context.Context, after string, limit int) ([]KnownIssuer, error)

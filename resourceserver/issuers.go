@@ -171,6 +171,18 @@ func (s *Issuers) At(ctx context.Context, issuer string) (*asclient.Client, erro
 	}
 }
 
+// named is the client of a server that a patient names: it need not be known yet, only allowed.
+func (s *Issuers) named(issuer string) (*asclient.Client, error) {
+	switch s.Trust(issuer) {
+	case TrustOwn:
+		return s.own[issuer], nil
+	case TrustListed, TrustSigned:
+		return s.client(issuer)
+	default:
+		return nil, ErrNotKept
+	}
+}
+
 // Known implements AuthorizationServers.
 func (s *Issuers) Known(ctx context.Context) ([]string, error) {
 	list := s.Own()

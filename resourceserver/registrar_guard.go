@@ -90,20 +90,15 @@ func (r *Registrar) retire(ctx context.Context, o Owner) error {
 			break
 		}
 	}
-	_, err := r.cfg.Tokens.For(ctx, o)
-	if errors.Is(err, ErrNoPAT) { // she took it back, and with it everything that was registered under it
-		return errors.Join(err, r.letGo(ctx, o))
+	err := r.clear(ctx, o)
+	if err == nil {
+		err = r.removals(ctx, o)
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, ErrNoPAT) {
 		return err
 	}
-	if err := r.clear(ctx, o); err != nil {
-		return err
-	}
-	if err := r.removals(ctx, o); err != nil {
-		return err
-	}
-	return r.letGo(ctx, o)
+	// Without a token nothing can be done there: whoever ended it, ended with it what was registered under it.
+	return errors.Join(err, r.letGo(ctx, o))
 }
 
 // clear deletes whatever the account still has at its authorization server, also what a run that broke off left there.
@@ -132,10 +127,38 @@ func (r *Registrar) letGo(ctx context.Context, o Owner) error {
 	if err != nil {
 		return fmt.Errorf("read linked account: %w", err)
 	}
+	if err := r.dropEvents(ctx, o); err != nil {
+		return err
+	}
 	if err := r.cfg.State.UnlinkAccount(ctx, o.User); err != nil {
 		return fmt.Errorf("unlink account: %w", err)
 	}
 	return r.cfg.Tokens.Forget(ctx, o)
+}
+
+// dropEvents gives up access events for an account that is let go: they are about sets its server knows no more.
+func (r *Registrar) dropEvents(ctx context.Context, o Owner) error {
+	var keys [][]byte
+	for after := []byte(nil); ; {
+		page, err := r.cfg.State.SpooledEvents(ctx, o.Issuer, after, batchesPerRead)
+		if err != nil {
+			return fmt.Errorf("read spool: %w", err)
+		}
+		for _, b := range page {
+			if b.Owner == o {
+				keys = append(keys, b.Key)
+			}
+		}
+		if len(page) < batchesPerRead {
+			break
+		}
+		after = page[len(page)-1].Key
+	}
+	if len(keys) == 0 {
+		return nil
+	}
+	r.cfg.Logger.WarnContext(ctx, "access events of an account that was let go are dropped", "issuer", o.Issuer, "batches", len(keys))
+	return r.cfg.State.EventsDelivered(ctx, keys)
 }
 
 // Move gives everything of a person from one account to another, in this order: the record's set and access(u,*) are

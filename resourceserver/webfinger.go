@@ -290,13 +290,13 @@ func (s *Issuers) webFinger(ctx context.Context, a address) (string, error) {
 
 // isIssuer asks a server for its metadata. It is asked as what it would be used as, with every check of that.
 func (s *Issuers) isIssuer(ctx context.Context, issuer string) error {
-	if s.Trust(issuer) == TrustNone {
-		return ErrNotKept
-	}
 	if s.Trust(issuer) == TrustOwn {
 		return nil
 	}
-	c, err := s.client(issuer)
+	c, err := s.named(issuer)
+	if errors.Is(err, ErrNotKept) {
+		return err
+	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", asclient.ErrUntrusted, err)
 	}

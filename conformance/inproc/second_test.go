@@ -173,12 +173,11 @@ func TestSecondIssuer_Restart(t *testing.T) {
 	t.Cleanup(func() { check(t, w.Close()) })
 	ravi := w.who(t, "ravi")
 	there := demo.Credential{Name: ravi.Name, Login: "ravi", Password: "a password of that place"}
-	_, err = w.Second.AddUser(t.Context(), server.NewUser{Login: there.Login, Name: there.Name, Email: "ravi@example.org", Verified: true, Password: there.Password})
-	check(t, err)
+	w.accountThere(t, there)
 	before := w.give(t, "ravi", fluAsk, fluTicks...)
 	v := w.portal(t, ravi)
 	check(t, v.Open(t.Context(), w.World.RS+"/guard"))
-	check(t, v.Press(t.Context(), "Look it up", map[string]string{"address": w.World.Second.Issuer + "/"}))
+	check(t, v.Press(t.Context(), "Look it up", map[string]string{"address": "ravi@" + strings.TrimPrefix(w.World.Second.Issuer, "http://")})) // WebFinger (H-12)
 	for _, want := range []string{"has not checked", "Nothing is carried over", "If " + strings.TrimPrefix(w.World.Second.Issuer, "http://") + " is away, nobody gets in"} {
 		if !strings.Contains(v.Page.Text, want) {
 			t.Errorf("before she decides she does not read %q: %s", want, v.Page.Text)
@@ -230,13 +229,7 @@ func TestSecondIssuer_PutOut(t *testing.T) {
 	w := secondWorld(t, demo.Options{Second: "stranger"})
 	linh := w.who(t, "linh")
 	hers := w.giveThere(t, linh, w.World.Second.Person)
-	clients, err := w.Second.Service.Clients(t.Context(), "", 100)
-	check(t, err)
-	for _, c := range clients {
-		if c.Dynamic {
-			check(t, w.Second.Service.SetClientDisabled(t.Context(), c.ID, true, ""))
-		}
-	}
+	w.putOut(t)
 	var a answer
 	for range 100 {
 		if a = get(t, w.World.FHIRBase+"/AllergyIntolerance?patient=linh", hers.RPT); a.Status != http.StatusOK {
@@ -257,4 +250,23 @@ func TestSecondIssuer_PutOut(t *testing.T) {
 	if a := get(t, w.World.FHIRBase+"/AllergyIntolerance?patient=linh", g.RPT); a.Status != http.StatusOK {
 		t.Errorf("back at the hospital's own: %d %s", a.Status, a.Body)
 	}
+}
+
+// putOut disables the hospital's registration at the second server.
+func (w *world) putOut(t *testing.T) {
+	t.Helper()
+	clients, err := w.Second.Service.Clients(t.Context(), "", 100)
+	check(t, err)
+	for _, c := range clients {
+		if c.Dynamic {
+			check(t, w.Second.Service.SetClientDisabled(t.Context(), c.ID, true, ""))
+		}
+	}
+}
+
+// accountThere makes an account at the second server.
+func (w *world) accountThere(t *testing.T, c demo.Credential) {
+	t.Helper()
+	_, err := w.Second.AddUser(t.Context(), server.NewUser{Login: c.Login, Name: c.Name, Email: c.Login + "@example.org", Verified: true, Password: c.Password})
+	check(t, err)
 }

@@ -23,7 +23,8 @@ func guardKey(home string) []byte { return key("g", home) }
 func homeKey(account string) []byte { return key("h", account) }
 
 type homeRecord struct {
-	Home string `json:"h"`
+	Home   string `json:"h"`
+	Issuer string `json:"i"`
 }
 
 // GuardOf implements resourceserver.Guards.
@@ -49,42 +50,71 @@ func (s *Store) HomeOf(ctx context.Context, account string) (string, error) {
 }
 
 // LinkAccount implements resourceserver.Guards.
-func (s *Store) LinkAccount(ctx context.Context, account, home string) error {
-	if err := checked(account, home); err != nil {
+func (s *Store) LinkAccount(ctx context.Context, account rs.Owner, home string) error {
+	if err := checked(account.User, home); err != nil {
 		return err
 	}
 	return s.engine.Update(ctx, func(tx kv.Tx) error {
 		var linked homeRecord
-		err := load(tx, homeKey(account), &linked)
+		err := load(tx, homeKey(account.User), &linked)
 		if err == nil && linked.Home != home {
 			return rs.ErrTaken
 		}
-		if err != nil && !errors.Is(err, rs.ErrNotKept) {
+		if err == nil || !errors.Is(err, rs.ErrNotKept) {
 			return err
 		}
-		_, err = tx.Get(key("u", account)) // a person who signs in here with it stays who she is
-		if err == nil && account != home {
+		_, err = tx.Get(key("u", account.User)) // a person who signs in here with it stays who she is
+		if err == nil {
 			return rs.ErrTaken
 		}
-		if err != nil && !errors.Is(err, kv.ErrNotFound) {
+		if !errors.Is(err, kv.ErrNotFound) {
 			return err
 		}
-		return save(tx, homeKey(account), homeRecord{Home: home})
+		if err := linkedAt(tx, account.Issuer, 1); err != nil {
+			return err
+		}
+		return save(tx, homeKey(account.User), homeRecord{Home: home, Issuer: account.Issuer})
 	})
 }
 
 // UnlinkAccount implements resourceserver.Guards.
 func (s *Store) UnlinkAccount(ctx context.Context, account string) error {
+	if err := checked(account); err != nil {
+		return err
+	}
 	return s.engine.Update(ctx, func(tx kv.Tx) error {
-		home, guards, err := whose(tx, account)
-		if err != nil || home == "" {
+		var linked homeRecord
+		err := load(tx, homeKey(account), &linked)
+		if errors.Is(err, rs.ErrNotKept) {
+			return nil
+		}
+		if err != nil {
 			return err
 		}
-		if guards {
+		if _, guards, err := whose(tx, account); err != nil {
+			return err
+		} else if guards {
 			return rs.ErrBusy
+		}
+		if err := linkedAt(tx, linked.Issuer, -1); err != nil {
+			return err
 		}
 		return tx.Delete(homeKey(account))
 	})
+}
+
+// linkedAt counts the linked accounts of an authorization server; with the last one it is forgotten.
+func linkedAt(tx kv.Tx, issuer string, change int) error {
+	at := key("i", knownKey(issuer))
+	var r issuerRecord
+	if err := load(tx, at, &r); err != nil && !errors.Is(err, rs.ErrNotKept) {
+		return err
+	}
+	r.Issuer = issuer
+	if r.Linked += change; r.Linked <= 0 {
+		return tx.Delete(at)
+	}
+	return save(tx, at, r)
 }
 
 // whose is the person an account belongs to, and whether the account guards what is hers. home is "" for nobody's.
@@ -254,24 +284,13 @@ func (s *Store) Leaves(ctx context.Context, patient, holder string) ([]string, e
 }
 
 type issuerRecord struct {
-	Issuer string    `json:"i"`
-	Added  time.Time `json:"a"`
+	Issuer string `json:"i"`
+	Linked int    `json:"n"`
 }
 
 func knownKey(issuer string) string {
 	sum := sha256.Sum256([]byte(issuer))
 	return hex.EncodeToString(sum[:])
-}
-
-// PutIssuer implements resourceserver.IssuerTable.
-func (s *Store) PutIssuer(ctx context.Context, i rs.KnownIssuer) error {
-	at := key("i", knownKey(i.Issuer))
-	return s.engine.Update(ctx, func(tx kv.Tx) error {
-		if _, err := tx.Get(at); err == nil || !errors.Is(err, kv.ErrNotFound) {
-			return err
-		}
-		return save(tx, at, issuerRecord(i))
-	})
 }
 
 // KnownIssuer implements resourceserver.IssuerTable.

@@ -47,10 +47,10 @@ func TestGuards(t *testing.T) {
 		standing("x1", "p1", rs.Standing{})
 		standing("ann", "\x00", rs.Standing{})
 		is(s.SwitchGuard(ctx(t), rs.Switch{Home: "ann", From: owner("ann"), To: account("x1"), Record: recordSet(account("x1"), "p1", "r1")}), rs.ErrTaken)
-		is(s.LinkAccount(ctx(t), "x1", "ann"), nil)
-		is(s.LinkAccount(ctx(t), "x1", "ann"), nil)
-		is(s.LinkAccount(ctx(t), "x1", "bob"), rs.ErrTaken)
-		is(s.LinkAccount(ctx(t), "bob", "ann"), rs.ErrTaken)
+		is(s.LinkAccount(ctx(t), account("x1"), "ann"), nil)
+		is(s.LinkAccount(ctx(t), account("x1"), "ann"), nil)
+		is(s.LinkAccount(ctx(t), account("x1"), "bob"), rs.ErrTaken)
+		is(s.LinkAccount(ctx(t), owner("bob"), "ann"), rs.ErrTaken)
 		standing("x1", "p1", rs.Standing{Person: "ann", Bound: true}) // linked, but it does not guard
 		is(s.SwitchGuard(ctx(t), rs.Switch{Home: "ann", From: account("x1"), To: account("x1"), Record: recordSet(account("x1"), "p1", "r1")}), rs.ErrBusy)
 		is(s.SwitchGuard(ctx(t), rs.Switch{Home: "ann", From: owner("ann"), To: account("x1"), Record: recordSet(account("x1"), "p1", "r1")}), nil)
@@ -96,7 +96,7 @@ func TestGuards_OneOfManySwitches(t *testing.T) {
 		won := make([]bool, len(names))
 		var wg sync.WaitGroup
 		for i, name := range names {
-			if err := s.LinkAccount(ctx(t), name, "ann"); err != nil {
+			if err := s.LinkAccount(ctx(t), account(name), "ann"); err != nil {
 				t.Fatal(err)
 			}
 			wg.Go(func() {
@@ -118,14 +118,16 @@ func TestGuards_OneOfManySwitches(t *testing.T) {
 	})
 }
 
+// TestKnownIssuers: a server is known while accounts of it are linked.
 func TestKnownIssuers(t *testing.T) {
-	onEngines(t, func(t *testing.T, s *state.Store, c *clock) {
-		for _, issuer := range []string{"https://a.example", "https://b.example", "https://a.example"} {
-			if err := s.PutIssuer(ctx(t), rs.KnownIssuer{Issuer: issuer, Added: c.now()}); err != nil {
+	onEngines(t, func(t *testing.T, s *state.Store, _ *clock) {
+		at := func(issuer, user string) rs.Owner { return rs.Owner{Issuer: issuer, User: user} }
+		for _, o := range []rs.Owner{at("https://a.example", "a1"), at("https://b.example", "b1"), at("https://a.example", "a2"), at("https://a.example", "a1")} {
+			if err := s.LinkAccount(ctx(t), o, "ann"); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if k, err := s.KnownIssuer(ctx(t), "https://b.example"); err != nil || k.Issuer != "https://b.example" || !k.Added.Equal(c.now()) {
+		if k, err := s.KnownIssuer(ctx(t), "https://a.example"); err != nil || k.Issuer != "https://a.example" || k.Linked != 2 {
 			t.Errorf("%+v %v", k, err)
 		}
 		if _, err := s.KnownIssuer(ctx(t), "https://c.example"); !errors.Is(err, rs.ErrNotKept) {
@@ -138,6 +140,14 @@ func TestKnownIssuers(t *testing.T) {
 		rest, err := s.KnownIssuers(ctx(t), first[0].Issuer, 10)
 		if err != nil || len(rest) != 1 || rest[0].Issuer == first[0].Issuer {
 			t.Errorf("%v %v", rest, err)
+		}
+		for i, user := range []string{"a1", "a1", "a2"} {
+			if err := s.UnlinkAccount(ctx(t), user); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := s.KnownIssuer(ctx(t), "https://a.example"); (err == nil) != (i < 2) {
+				t.Errorf("after %d: %v", i, err)
+			}
 		}
 	})
 }

@@ -78,6 +78,7 @@ func (a *api) routes(engine *gin.Engine) {
 	for _, path := range wellKnownPaths(a.issuer.Path) {
 		a.open(engine, http.MethodGet, path, a.metadata)
 	}
+	a.open(engine, http.MethodGet, wellKnownWebFinger, a.webFinger)
 	r := engine.Group(a.issuer.Path)
 
 	// open to programs in browsers too (SEC-114)

@@ -96,7 +96,16 @@ type rehearsedVerifier struct{ t *rehearsal }
 
 // Verify implements resourceserver.TokenVerifier.
 func (v rehearsedVerifier) Verify(ctx context.Context, token string) (rs.Grant, error) {
-	g, err := v.t.Verifier.Verify(ctx, token)
+	return v.VerifyAbout(ctx, token, "")
+}
+
+// VerifyAbout implements resourceserver.AboutVerifier.
+func (v rehearsedVerifier) VerifyAbout(ctx context.Context, token, patient string) (rs.Grant, error) {
+	verify := func() (rs.Grant, error) { return v.t.Verifier.Verify(ctx, token) }
+	if about, ok := v.t.Verifier.(rs.AboutVerifier); ok {
+		verify = func() (rs.Grant, error) { return about.VerifyAbout(ctx, token, patient) }
+	}
+	g, err := verify()
 	switch {
 	case errors.Is(err, rs.ErrUnreachable):
 		v.t.step("token", false, "the authorization server does not answer: %v", err)
