@@ -38,6 +38,7 @@ func (s *Service) Metadata() uma.Metadata {
 		ClaimsInteractionEndpoint:    s.Issuer + pathClaims,
 		AccessEventsEndpoint:         s.Issuer + pathAccessEvents,
 		GrantConsumptionEndpoint:     s.Issuer + pathGrantsConsume,
+		UMAProfilesSupported:         s.formatURIs(), // Grant §2, G-038
 		ScopesSupported:              []string{scopeOpenID, scopeProfile, scopeFHIRUser, scopeOffline, uma.ScopeProtection},
 		ResponseTypesSupported:       []string{responseCode},
 		ResponseModesSupported:       []string{responseModeQuery},
