@@ -67,12 +67,11 @@ func (b Bounds) about(r Resource, owner Account, self string) bool {
 	if c == nil || c.Patient == "" {
 		return false
 	}
-	if len(b.References) > 0 {
-		here := "Patient/" + c.Patient
-		return slices.Contains(b.References, here) ||
-			c.FHIRBase != "" && slices.Contains(b.References, strings.TrimSuffix(c.FHIRBase, "/")+"/"+here)
+	here := "Patient/" + c.Patient
+	if slices.Contains(b.References, here) || c.FHIRBase != "" && slices.Contains(b.References, strings.TrimSuffix(c.FHIRBase, "/")+"/"+here) {
+		return true
 	}
-	if owner.FHIRUser != "Patient/"+c.Patient {
+	if owner.FHIRUser != here {
 		return false // held by a representative: the identifiers of the account are not the patient's
 	}
 	return slices.ContainsFunc(owner.Claims, func(k Claim) bool {

@@ -43,6 +43,9 @@ var (
 
 const maxTicketEntries = 64
 
+// identifierURI is the system of identifiers that are addresses (FHIR R4 §2.24.0.7).
+const identifierURI = "urn:ietf:rfc:3986"
+
 func (permissionTicketFormat) Read(m Members, to Recipient) (Statement, error) {
 	until, err := m.period(to.Now, false)
 	if err != nil {
@@ -145,16 +148,21 @@ func (b *Bounds) subject(raw json.RawMessage) error {
 	if err := strictly(raw, &s, "patient", "recipient_record"); err != nil {
 		return fmt.Errorf("subject: %w", err)
 	}
+	if len(s.Patient.Identifier) > maxTicketEntries {
+		return errors.New("subject: too many identifiers")
+	}
 	if s.Record.Reference != "" {
-		b.References = []string{s.Record.Reference}
+		b.References = []string{s.Record.Reference} // the issuer knows the record: nothing else decides
+		return nil
 	}
 	for _, i := range s.Patient.Identifier {
-		if i.System != "" && i.Value != "" && !strings.Contains(i.System, "|") {
+		switch {
+		case i.System == "" || i.Value == "" || strings.Contains(i.System, "|"):
+		case i.System == identifierURI:
+			b.References = append(b.References, i.Value)
+		default:
 			b.Identifiers = append(b.Identifiers, i.System+"|"+i.Value)
 		}
-	}
-	if len(b.Identifiers) > maxTicketEntries {
-		return errors.New("subject: too many identifiers")
 	}
 	return nil
 }

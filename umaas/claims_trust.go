@@ -53,7 +53,7 @@ func (i TrustedIssuer) believed(name string) bool {
 	}
 	switch name {
 	case claimSubject:
-		return i.Trusts(UseIDToken) || i.Trusts(UseClaims) || i.Trusts(UseSignIn) || i.Trusts(UsePermissionTicket)
+		return len(i.Uses) > 0
 	case claimTicket:
 		return i.Trusts(UsePermissionTicket)
 	}
