@@ -15,6 +15,8 @@ type Question struct {
 	Client       Client
 	Party        *Party   // nil: nobody known yet
 	PartyAccount *Account // the account of Party
+	Claims       []Claim  // what trusted issuers say of Party, each trusted for it now
+	Emails       []string // her addresses by the word of issuers that are canonical for them
 	Purpose      string   // purpose of use the party stated
 	Asked        []AskedPermission
 	Answered     *Request // the owner's inbox entry of this process, nil: not asked yet
@@ -223,7 +225,7 @@ func newestFirst(x, y Policy) int {
 // counts applies every condition of a policy; all must hold (SEC-19). An empty policy names nobody and gives nothing.
 func (q Question) counts(p Policy) bool {
 	return p.Owner == q.Owner && p.ID != "" && p.InForce(q.Now) &&
-		matchesWho(p.Who, q.PartyAccount, q.Client) &&
+		q.requester().is(p.Who) && q.requester().holdsAll(p.Also) &&
 		(p.Client == "" || p.Client == q.Client.ID) &&
 		(len(p.Purposes) == 0 || q.purposeKept || q.Purpose != "" && contains(p.Purposes, q.Purpose))
 }
@@ -263,42 +265,6 @@ func rulesOn(p Policy, r Resource) []Rule {
 		if rule.Resource == r.ID && rule.RS == r.RS && p.Owner == r.Owner {
 			out = append(out, rule)
 		}
-	}
-	return out
-}
-
-// matchesWho reports whether the party of a policy is this person or, without one, this app. Only what this server itself
-// states counts: the account, its verified address, its claims with their issuer (SEC-20).
-func matchesWho(w Who, account *Account, client Client) bool {
-	switch w.Kind {
-	case WhoAccount:
-		return account != nil && w.Account != "" && w.Account == account.ID
-	case WhoEmail:
-		return account != nil && account.EmailVerified && w.Email != "" && w.Email == account.Email
-	case WhoClaim:
-		return account != nil && w.Claim.Issuer != "" && w.Claim.Name != "" && w.Claim.Value != "" && slices.Contains(account.Claims, w.Claim)
-	case WhoClient:
-		// A public client proves nothing about itself, so nobody can share with it as such.
-		return w.Client != "" && w.Client == client.ID && !client.Public()
-	default:
-		return false
-	}
-}
-
-// whoKeys are all parties a policy could name this requester by.
-func whoKeys(account *Account, client Client) []Who {
-	var out []Who
-	if account != nil {
-		out = append(out, Who{Kind: WhoAccount, Account: account.ID})
-		if account.EmailVerified && account.Email != "" {
-			out = append(out, Who{Kind: WhoEmail, Email: account.Email})
-		}
-		for _, c := range account.Claims {
-			out = append(out, Who{Kind: WhoClaim, Claim: c})
-		}
-	}
-	if client.ID != "" && !client.Public() {
-		out = append(out, Who{Kind: WhoClient, Client: client.ID})
 	}
 	return out
 }

@@ -43,6 +43,7 @@ const (
 	EventShareCreated     = "share-created"
 	EventShareNarrowed    = "share-narrowed"
 	EventShareStopped     = "share-stopped"
+	EventShareExported    = "share-exported"
 	EventGrantConsumed    = "grant-consumed"
 	EventGrantUpgraded    = "grant-upgraded"
 	EventResourceDeleted  = "resource-removed"
@@ -56,7 +57,7 @@ var outcomes = map[string]Outcome{
 	EventRequestRepeated: OutcomeSuccess, EventRequestDenied: OutcomeRefused, EventRequestAllowed: OutcomeSuccess,
 	EventRequestRefused: OutcomeSuccess, EventRequestWithdrawn: OutcomeSuccess, EventTicketRefused: OutcomeMistake,
 	EventConsentGiven: OutcomeSuccess, EventConsentRefused: OutcomeSuccess, EventClaimsGiven: OutcomeSuccess,
-	EventShareCreated: OutcomeSuccess, EventShareNarrowed: OutcomeSuccess, EventShareStopped: OutcomeSuccess,
+	EventShareCreated: OutcomeSuccess, EventShareNarrowed: OutcomeSuccess, EventShareStopped: OutcomeSuccess, EventShareExported: OutcomeSuccess,
 	EventGrantConsumed: OutcomeSuccess, EventGrantUpgraded: OutcomeSuccess,
 	EventResourceDeleted: OutcomeSuccess, EventAccess: OutcomeSuccess,
 }

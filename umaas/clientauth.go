@@ -12,7 +12,10 @@ import (
 
 // VerifiedClient is a client that proved who it is by its registered method (for a public client: that it named itself).
 // Only authenticateClient makes one.
-type VerifiedClient struct{ Client }
+type VerifiedClient struct {
+	Client
+	assertionKey string // thumbprint of the key that signed its assertion, "" none
+}
 
 // authenticateClient finds out which client speaks and lets it prove so by its registered method alone (SEC-21, SEC-31,
 // SEC-113). Every failure is the same invalid_client; more than one set of credentials is invalid_request (RFC 6749
@@ -40,16 +43,17 @@ func (s *Service) authenticateClient(ctx context.Context, r TokenRequest, f form
 	}
 	switch c.AuthMethod {
 	case AuthNone:
-		return VerifiedClient{c}, nil
+		return VerifiedClient{Client: c}, nil
 	case AuthSecretBasic, AuthSecretPost:
 		if secretFits {
-			return VerifiedClient{c}, nil
+			return VerifiedClient{Client: c}, nil
 		}
 	case AuthPrivateKeyJWT:
-		if err := s.verifyAssertion(ctx, c, given.assertion); err != nil {
+		key, err := s.verifyAssertion(ctx, c, given.assertion)
+		if err != nil {
 			return VerifiedClient{}, err
 		}
-		return VerifiedClient{c}, nil
+		return VerifiedClient{Client: c, assertionKey: key}, nil
 	}
 	return VerifiedClient{}, uma.ErrInvalidClient
 }

@@ -13,8 +13,8 @@ type Permit struct {
 	Partial bool
 }
 
-// NeedInfo asks for the requesting party (Grant §3.3.6 need_info). Required names claim formats that would do; this server
-// takes claims by redirect alone so far, so it is empty.
+// NeedInfo asks for the requesting party (Grant §3.3.6 need_info). What would do is told by requiredClaims, which knows no
+// policy; Required is for what an assessment itself misses.
 type NeedInfo struct {
 	Required []uma.RequiredClaim
 }

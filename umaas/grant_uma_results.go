@@ -20,13 +20,15 @@ func (run *redemption) permit(tx Tx, t Ticket, q Question, d Permit) error {
 		Once: slices.ContainsFunc(d.Granted, func(p Granted) bool { return hasOnce(p.Constraints) }),
 	}
 	if q.Party != nil {
-		g.Party, g.AuthTime, g.AMR = q.Party.Account, q.Party.AuthTime, q.Party.AMR
+		g.Party, g.AuthTime, g.AMR, g.ACR = q.Party.Account, q.Party.AuthTime, q.Party.AMR, q.Party.ACR
+		g.Claims = q.Claims // while their issuers are trusted (SEC-17)
 	}
+	run.limit(&g, t.Until)
 	upgraded, err := run.upgrade(tx, &g)
 	if err != nil {
 		return err
 	}
-	refresh := run.client.MayUse(uma.GrantTypeRefreshToken) && !g.Once
+	refresh := run.client.MayUse(uma.GrantTypeRefreshToken) && !g.Once && t.Until.IsZero()
 	if run.issued, err = run.s.issue(tx, g, refresh, run.now); err != nil {
 		return err
 	}
@@ -56,7 +58,7 @@ func (run *redemption) upgrade(tx Tx, g *Grant) (bool, error) {
 	if gone, err := absent(err); gone || err != nil {
 		return false, err
 	}
-	if old.Kind != GrantRPT || old.Once || old.Client != g.Client || old.Party != g.Party || old.RS != g.RS || old.Owner != g.Owner {
+	if old.Kind != GrantRPT || old.Once || holdsTicket(old.Claims) || old.Client != g.Client || old.Party != g.Party || old.RS != g.RS || old.Owner != g.Owner {
 		return false, nil
 	}
 	effective, ok, err := run.s.live(tx, old, run.now)
@@ -75,7 +77,7 @@ func (run *redemption) upgrade(tx Tx, g *Grant) (bool, error) {
 	if err := tx.PutGrant(old); err != nil {
 		return false, fmt.Errorf("end upgraded grant: %w", err)
 	}
-	g.Permissions = permissions
+	g.Permissions, g.Claims = permissions, joinClaims(g.Claims, old.Claims)
 	return true, run.s.tell(tx, run.now, AuditEvent{
 		Type: EventGrantUpgraded, Owner: old.Owner, Actor: old.Party, Client: old.Client, RS: old.RS, Grant: old.Key,
 		Process: old.Process, RequestID: run.requestID,
@@ -98,17 +100,20 @@ func carry(fresh, old []Granted) []Granted {
 	return out
 }
 
-// needInfo sends the client to the claims interaction endpoint (Grant §3.3.6). This server accepts no pushed claims yet,
-// so required_claims is absent and redirect_user always there (G-088).
-func (run *redemption) needInfo(tx Tx, t Ticket) error {
+// needInfo sends the client to the claims interaction endpoint, and tells one that may push claims what would be accepted
+// (Grant §3.3.6). redirect_user is always there (G-088). The reason why a pushed token did not count stays here.
+func (run *redemption) needInfo(tx Tx, t Ticket, reason string) error {
 	value, err := run.succeed(tx, t, run.s.Limits.Ticket)
 	if err != nil {
 		return err
 	}
 	answer := *uma.ErrNeedInfo
 	answer.Ticket, answer.RedirectUser = value, run.s.claimsEndpoint()
+	if answer.RequiredClaims, err = run.s.requiredClaims(tx, run.client); err != nil {
+		return err
+	}
 	run.answer = &answer
-	return run.tell(tx, t, AuditEvent{Type: EventNeedInfo})
+	return run.tell(tx, t, AuditEvent{Type: EventNeedInfo, Reason: reason})
 }
 
 // claimsEndpoint is the static claims interaction endpoint (Grant §2).

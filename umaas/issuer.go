@@ -15,12 +15,15 @@ type TrustedIssuer struct {
 	JWKSURI      string   // where its keys are, "" they stand in JWKS
 	JWKS         []byte
 	Audience     string // of its tokens for us; "" our issuer identifier
-	ClientID     string // sign-in: us as its client
-	ClientSecret []byte // sealed, nil for a public client
-	Endpoints    IssuerEndpoints
-	ACRs         []string // acr values of it that count as ours for step-up
-	Disabled     bool
-	Created      time.Time
+	// ClientAudience: its tokens for one of our clients count when that client pushes them: the issuer and this server share
+	// their clients (closely bound, SEC-14).
+	ClientAudience bool
+	ClientID       string // sign-in: us as its client
+	ClientSecret   []byte // sealed, nil for a public client
+	Endpoints      IssuerEndpoints
+	ACRs           []string // acr values of it that count as ours for step-up
+	Disabled       bool
+	Created        time.Time
 }
 
 // IssuerEndpoints are the addresses found when the issuer was configured; they are never taken from a token.

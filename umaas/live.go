@@ -42,6 +42,14 @@ func (s *Service) liveness(r Reader, g Grant, now time.Time) (liveness, error) {
 		return l, nil
 	}
 	q := Question{Now: now, Owner: g.Owner, Client: l.client, PartyAccount: l.party, Language: s.Scopes, purposeKept: true}
+	said, err := counting(r, g.Claims)
+	if err != nil {
+		return l, err
+	}
+	if q.Claims, q.Emails = said.claims, said.emails; said.broken {
+		l.reason = ReasonDisabled // the issuer whose word the grant rests on (SEC-17, SEC-38)
+		return l, nil
+	}
 	for _, p := range g.Permissions {
 		got, res, err := s.effective(r, q, g, p)
 		if err != nil {
@@ -99,7 +107,7 @@ func (s *Service) people(r Reader, g Grant, l *liveness) error {
 			return err
 		}
 		if id == g.Party {
-			l.party = &a
+			l.party = s.ownWord(a)
 		}
 	}
 	return nil
@@ -168,9 +176,9 @@ func (s *Service) loadBase(r Reader, rs ClientID, res Resource, policies func(Re
 			return &AskedBase{}, err
 		}
 		if a == res.Owner {
-			b := &AskedBase{Resource: record, Account: &account}
+			b := &AskedBase{Resource: record, Account: s.ownWord(account)}
 			if owner != res.Owner {
-				b.Policies, err = policies(record, &account)
+				b.Policies, err = policies(record, b.Account)
 			}
 			return b, err
 		}

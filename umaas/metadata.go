@@ -40,6 +40,7 @@ func (s *Service) Metadata() uma.Metadata {
 		AccessEventsEndpoint:         s.Issuer + pathAccessEvents,
 		EventFeedEndpoint:            s.Issuer + pathEvents,
 		GrantConsumptionEndpoint:     s.Issuer + pathGrantsConsume,
+		UMAProfilesSupported:         s.formatURIs(), // Grant §2, G-038
 		ScopesSupported:              []string{scopeOpenID, scopeProfile, scopeFHIRUser, scopeOffline, uma.ScopeProtection},
 		ResponseTypesSupported:       []string{responseCode},
 		ResponseModesSupported:       []string{responseModeQuery},

@@ -113,7 +113,14 @@ func (s *Service) question(r Reader, t Ticket, c Client, resources map[ResourceI
 		if gone, err := absent(err); err != nil {
 			return q, fmt.Errorf("read party: %w", err)
 		} else if !gone {
-			q.PartyAccount = &a
+			q.PartyAccount = s.ownWord(a)
+		}
+		said, err := counting(r, q.Party.Claims)
+		if err != nil {
+			return q, err
+		}
+		if q.Claims, q.Emails = said.claims, said.emails; said.broken {
+			q.Party, q.PartyAccount, q.Claims, q.Emails = nil, nil, nil, nil // who she is was said by somebody who counts no more (SEC-17)
 		}
 	}
 	if !t.Request.IsZero() {
@@ -127,7 +134,7 @@ func (s *Service) question(r Reader, t Ticket, c Client, resources map[ResourceI
 		}
 	}
 	var err error
-	q.Asked, err = s.asked(r, t, q.PartyAccount, c, resources)
+	q.Asked, err = s.asked(r, t, q.requester(), resources)
 	return q, err
 }
 
@@ -139,8 +146,8 @@ func actsForItself(c Client) bool {
 }
 
 // asked loads policies and bases. Its cost follows the ticket, not how much the owner shares otherwise (SEC-48).
-func (s *Service) asked(r Reader, t Ticket, party *Account, c Client, resources map[ResourceID]Resource) ([]AskedPermission, error) {
-	whos := whoKeys(party, c)
+func (s *Service) asked(r Reader, t Ticket, by requester, resources map[ResourceID]Resource) ([]AskedPermission, error) {
+	whos := by.names()
 	policies := map[ResourceID][]Policy{}
 	bases := map[ResourceID]*AskedBase{}
 	out := make([]AskedPermission, 0, len(t.Permissions))
@@ -169,6 +176,6 @@ func (s *Service) askedBase(r Reader, res Resource) (*AskedBase, error) {
 		return nil, nil
 	}
 	return s.loadBase(r, res.RS, res, func(record Resource, account *Account) ([]Policy, error) {
-		return r.PoliciesFor(record.Owner, record.RS, record.ID, whoKeys(account, Client{}))
+		return r.PoliciesFor(record.Owner, record.RS, record.ID, requester{account: account}.names())
 	})
 }

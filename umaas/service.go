@@ -3,6 +3,7 @@ package umaas
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/url"
@@ -24,6 +25,11 @@ type Deps struct {
 	Random  io.Reader
 	Logger  *slog.Logger
 	Limits  Limits
+
+	Push       PushRule   // which clients may push claims
+	Formats    []Format   // claim token formats beside the server's own
+	IssuerKeys IssuerKeys // nil: only issuers whose keys stand in their record count
+	Statuses   Statuses   // nil: tokens that name a revocation list are refused
 }
 
 // Limits are lifetimes and bounds. DefaultLimits is safe; a zero member is refused by New.
@@ -98,8 +104,10 @@ func (d Deps) check() error {
 		d.Limits.RPT <= 0 || d.Limits.Access <= 0 || d.Limits.PAT <= 0 || d.Limits.Refresh <= 0 || d.Limits.Session <= 0 ||
 		d.Limits.Silence <= 0 || d.Limits.MaxPermissions <= 0 || d.Limits.MaxScopes <= 0:
 		return errors.New("core: every limit must be above zero; start from DefaultLimits")
+	case d.Push != PushMarked && d.Push != PushConfidential:
+		return fmt.Errorf("core: push rule %q is unknown", d.Push)
 	}
-	return nil
+	return checkFormats(d.Formats)
 }
 
 func loopback(host string) bool { return host == "localhost" || host == "127.0.0.1" || host == "::1" }

@@ -28,6 +28,7 @@ type Ticket struct {
 	Confirm     Confirmation     // key the process is bound to since a bound client first presented the ticket (SEC-03, SEC-33)
 	Remember    bool             // the party agreed to a PCT when asked (Grant §3.3.3, §6.2)
 	BreakGlass  bool             // the party declared an emergency in this process
+	Until       time.Time        // nothing given here lasts longer: the end of a pushed permission ticket; zero: no such end
 	Answers     []Claim          // what the party stated about herself while asked (questionnaire, terms); Issuer is ""
 	Expires     time.Time
 }

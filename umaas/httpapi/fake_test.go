@@ -63,6 +63,10 @@ func (f *fake) Revoke(_ context.Context, r umaas.TokenRequest) error {
 	f.request = r
 	return f.err
 }
+func (f *fake) StatusList(context.Context, uint64) ([]byte, error) {
+	f.call("StatusList")
+	return nil, umaas.ErrNotFound
+}
 func (f *fake) UserInfo(_ context.Context, bearer string) (map[string]any, error) {
 	f.call("UserInfo")
 	if bearer != "good" {

@@ -39,6 +39,7 @@ type api struct {
 	secure bool
 	starts *limiter // flows and registrations
 	failed *limiter // failed authentications
+	lists  statusLists
 }
 
 // New builds the server's handler. It serves everything under the issuer's path, and discovery at the host's root too.
@@ -83,6 +84,7 @@ func (a *api) routes(engine *gin.Engine) {
 
 	// open to programs in browsers too (SEC-114)
 	a.open(r, http.MethodGet, "/jwks", a.jwks)
+	a.open(r, http.MethodGet, "/status/:number", a.statusList)
 	a.open(r, http.MethodPost, "/token", a.token)
 	a.open(r, http.MethodPost, "/register", a.register)
 

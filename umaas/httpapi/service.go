@@ -17,6 +17,12 @@ type Service interface {
 	Protection
 	Resources
 	Interaction
+	Statuses
+}
+
+// Statuses are the revocation lists of exported permission tickets.
+type Statuses interface {
+	StatusList(ctx context.Context, number uint64) ([]byte, error)
 }
 
 // Discovery tells what the server is.

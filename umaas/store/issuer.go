@@ -38,5 +38,6 @@ func issuerFields(c *codec, v *umaas.TrustedIssuer) {
 	text(c, &v.Endpoints.UserInfo)
 	c.list(&v.ACRs)
 	c.flag(&v.Disabled)
+	c.flag(&v.ClientAudience)
 	c.when(&v.Created)
 }

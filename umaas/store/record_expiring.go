@@ -41,6 +41,7 @@ func ticketFields(c *codec, v *umaas.Ticket) {
 		c.flag(&v.Remember)
 		c.flag(&v.BreakGlass)
 		slice(c, &v.Answers, claimFields)
+		c.when(&v.Until)
 	}
 }
 
