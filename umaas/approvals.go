@@ -109,7 +109,7 @@ func (s *Service) requestView(r Reader, req Request) (RequestView, error) {
 	}
 	tagItems(v.Records)
 	// Repeats are left out: a count that goes up changes nothing of what is asked.
-	v.Digest = digest(req.Key, req.Owner, req.Party.Account, req.Client, req.Purpose, req.Note, shownRecords(v.Records))
+	v.Digest = digest(req.Key, req.Owner, req.Party.Account, req.Client, req.Purpose, req.Note, req.Says, shownRecords(v.Records))
 	return v, nil
 }
 

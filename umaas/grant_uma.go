@@ -12,18 +12,19 @@ import (
 // errTicket is the one answer for tickets that are unknown, used, expired or somebody else's (Grant §3.3.6, SEC-11).
 var errTicket = uma.ErrInvalidGrant.With("ticket expired or used")
 
-// ticketRequest is Grant §3.3.1 after parsing. claim_token and pct carry nothing here: this server reads claims by
-// redirect alone, and the answer need_info says so.
+// ticketRequest is Grant §3.3.1 after parsing. claim_token carries nothing here: this server reads claims by redirect alone,
+// and the answer need_info says so.
 type ticketRequest struct {
 	Ticket   string
 	RPT      string
 	Scopes   []string
 	Verifier string
+	PCT      string
 }
 
 // parseTicketRequest applies the rules that need no store; a mistake here leaves the ticket alone (SEC-10).
 func parseTicketRequest(f form) (ticketRequest, error) {
-	q := ticketRequest{RPT: f.get("rpt"), Verifier: f.get("code_verifier")}
+	q := ticketRequest{RPT: f.get("rpt"), Verifier: f.get("code_verifier"), PCT: f.get("pct")}
 	var err error
 	if q.Ticket, err = f.need("ticket"); err != nil {
 		return q, err
@@ -91,6 +92,9 @@ func (s *Service) redeemTicket(ctx context.Context, c Client, q ticketRequest, r
 			return err
 		}
 		t.Client = c.ID
+		if t, err = run.remembered(tx, t); err != nil {
+			return err
+		}
 		return run.assess(tx, t)
 	})
 	if err != nil {

@@ -35,6 +35,10 @@ func (s *Service) liveness(r Reader, g Grant, now time.Time) (liveness, error) {
 	if err := s.people(r, g, &l); err != nil || l.reason != "" {
 		return l, err
 	}
+	if gone, err := signInGone(r, g.Claims); err != nil || gone {
+		l.reason = ReasonIssuer
+		return l, err
+	}
 	if len(g.Permissions) == 0 {
 		if g.Kind == GrantRPT || g.Kind == "" {
 			l.reason = ReasonNothingAsked
@@ -42,6 +46,7 @@ func (s *Service) liveness(r Reader, g Grant, now time.Time) (liveness, error) {
 		return l, nil
 	}
 	q := Question{Now: now, Owner: g.Owner, Client: l.client, PartyAccount: l.party, Language: s.Scopes, purposeKept: true}
+	q.ACR = g.ACR
 	for _, p := range g.Permissions {
 		got, res, err := s.effective(r, q, g, p)
 		if err != nil {
