@@ -100,6 +100,9 @@ func (s *Service) requestView(r Reader, req Request) (RequestView, error) {
 		return RequestView{}, fmt.Errorf("read client: %w", err)
 	}
 	v := RequestView{Request: req, App: appOf(client, firstURI(client))}
+	if err := s.viewParty(r, &v); err != nil {
+		return RequestView{}, err
+	}
 	t, resources, err := s.standing(r, Ticket{Owner: req.Owner, RS: req.RS, Permissions: req.Permissions})
 	if err != nil {
 		return RequestView{}, err

@@ -154,8 +154,9 @@ type ConfirmAnswer struct {
 
 // SignInIssuer is a trusted issuer at which people may sign in.
 type SignInIssuer struct {
-	ID   string // for forms and addresses
-	Name string
+	ID     string // for forms and addresses
+	Name   string
+	Origin string // of its sign-in page, which a form has to be allowed to lead to (PS-02)
 }
 
 // Trip is a sign-in at a trusted issuer under way (OpenID Connect Core §3.1). What makes it this browser's (nonce, PKCE

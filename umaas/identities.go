@@ -138,3 +138,27 @@ func (s *Service) toldWith(r IssuerReader, a Account, sess Session, app AppView)
 	}
 	return who + askingThrough(app), nil
 }
+
+// viewParty shows with whose word each claim about a party stands: this server's own and the issuers' of this process.
+func (s *Service) viewParty(r Reader, v *RequestView) error {
+	a, err := r.Account(v.Party.Account)
+	if gone, err := absent(err); err != nil {
+		return fmt.Errorf("read party: %w", err)
+	} else if gone {
+		a = Account{}
+	}
+	list, err := stated(r, v.Party.Claims)
+	if err != nil {
+		return err
+	}
+	v.Party.Claims = slices.Clone(a.Claims)
+	for i, c := range v.Party.Claims {
+		if c.Issuer == "" {
+			v.Party.Claims[i].Issuer = s.Issuer
+		}
+	}
+	for _, c := range list {
+		v.Party.Claims = append(v.Party.Claims, Claim{Issuer: c.Issuer, Name: c.Name, Value: c.Value})
+	}
+	return nil
+}

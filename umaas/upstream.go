@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -109,10 +110,18 @@ func signInIssuers(r IssuerReader, wanted func(TrustedIssuer) bool) ([]SignInIss
 	var out []SignInIssuer
 	for _, i := range list {
 		if i.signsIn() && wanted(i) {
-			out = append(out, SignInIssuer{ID: IssuerID(i.Issuer), Name: cleanText(i.Name)})
+			out = append(out, SignInIssuer{ID: IssuerID(i.Issuer), Name: cleanText(i.Name), Origin: originOf(i.Endpoints.Authorization)})
 		}
 	}
 	return out, nil
+}
+
+func originOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" {
+		return ""
+	}
+	return u.Scheme + "://" + u.Host
 }
 
 func issuerByID(r IssuerReader, id string) (TrustedIssuer, error) {

@@ -277,7 +277,7 @@ func (w *world) submitted(purpose, note string) string {
 	b := w.browser()
 	page := b.get(w.claimsURL(portal, w.ticket(w.alice.ID, w.set)))
 	page = b.signIn(page, "bob")
-	b.submit(page, "/details", url.Values{"answer": {"send"}, "purpose": {purpose}, "note": {note}})
+	b.sendDetails(page, purpose, note)
 	code, next := w.redeem(portal, w.lastBack().Get("ticket"))
 	if code != uma.ErrRequestSubmitted.Code {
 		w.t.Fatalf("redeem: %q", code)
