@@ -303,9 +303,10 @@ func TestPCTsPerClient(t *testing.T) {
 }
 
 // TestPCTRace: 64 presentations of one ticket with a PCT give one RPT; 64 tickets with one PCT give 64, while the store makes
-// transactions conflict; a revocation in between ends it for whatever comes after.
+// transactions conflict.
 func TestPCTRace(t *testing.T) {
-	w := newWorld(t, memkv.New(memkv.Options{}))
+	var turns atomic.Int64
+	w := newWorld(t, memkv.New(memkv.Options{Conflict: func() bool { return turns.Add(1)%3 == 0 }}))
 	r := w.set(w.alice, rs1, "view")
 	w.policy(w.alice, account(w.bob), []umaas.Rule{rule(rs1, r, "view")})
 	pct := w.remembered(c1, w.bob)

@@ -30,6 +30,9 @@ func statedClaims(i TrustedIssuer, payload []byte) []Claim {
 		}
 	}
 	for _, name := range i.Claims {
+		if name == claimSignIn {
+			continue // this server's own mark
+		}
 		values := textsOf(members[name])
 		if name == "email" {
 			values = i.canonical(values, members["email_verified"])
