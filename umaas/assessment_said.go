@@ -49,7 +49,7 @@ func (q Question) fresh(p Policy) bool {
 	if p.MinACR == "" {
 		return true
 	}
-	return q.Party != nil && !q.Party.AuthTime.IsZero() && q.StepUpAge > 0 && q.Now.Sub(q.Party.AuthTime) <= q.StepUpAge
+	return !q.answered(answerNoStepUp, p.MinACR) && q.Party != nil && !q.Party.AuthTime.IsZero() && q.StepUpAge > 0 && q.Now.Sub(q.Party.AuthTime) <= q.StepUpAge
 }
 
 func (q Question) answered(name, value string) bool {
