@@ -39,5 +39,6 @@ type Request struct {
 	By          AccountID // who answered: the owner, or a delegate
 	Undone      time.Time // when the last answer was taken back
 	BreakGlass  bool
+	Says        []Claim // what the party said about herself, nobody's claims
 	Expires     time.Time
 }

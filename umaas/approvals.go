@@ -100,6 +100,9 @@ func (s *Service) requestView(r Reader, req Request) (RequestView, error) {
 		return RequestView{}, fmt.Errorf("read client: %w", err)
 	}
 	v := RequestView{Request: req, App: appOf(client, firstURI(client))}
+	if err := s.viewParty(r, &v); err != nil {
+		return RequestView{}, err
+	}
 	t, resources, err := s.standing(r, Ticket{Owner: req.Owner, RS: req.RS, Permissions: req.Permissions})
 	if err != nil {
 		return RequestView{}, err
@@ -109,7 +112,7 @@ func (s *Service) requestView(r Reader, req Request) (RequestView, error) {
 	}
 	tagItems(v.Records)
 	// Repeats are left out: a count that goes up changes nothing of what is asked.
-	v.Digest = digest(req.Key, req.Owner, req.Party.Account, req.Client, req.Purpose, req.Note, shownRecords(v.Records))
+	v.Digest = digest(req.Key, req.Owner, req.Party.Account, req.Client, req.Purpose, req.Note, req.Says, shownRecords(v.Records))
 	return v, nil
 }
 

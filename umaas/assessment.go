@@ -22,9 +22,14 @@ type Question struct {
 	Answered     *Request // the owner's inbox entry of this process, nil: not asked yet
 	Decoy        bool     // never leads anywhere (decisions 6)
 	Language     ScopeLanguage
+	ACR          string        // class of the party's sign-in; of a grant: the one it was made with
+	StepUpAge    time.Duration // how old a sign-in may be where a policy asks for a class of it; zero: none is young enough
+	Said         []Claim       // what the party answered while she was asked (Ticket.Answers)
 
 	// purposeKept: the purpose was judged when the grant was made and cannot change afterwards.
 	purposeKept bool
+	// supposed: as if the party had said all that policies ask of her.
+	supposed bool
 }
 
 // AskedPermission is RequestedScopes(r) of Grant §3.3.4 for one resource under one set of constraints, with the owner's
@@ -69,6 +74,11 @@ func Assess(q Question) Decision {
 	case q.Party.Account == q.Owner:
 		// The owner answered on the consent page of this very process; what she left out she left out.
 		return final(granted, ReasonPolicyNone)
+	}
+	if need, more := q.lacking(); more && (q.Answered == nil || q.Answered.State != RequestDenied) {
+		return need
+	}
+	switch {
 	case q.Answered == nil:
 		return Submitted{}
 	case q.Answered.State == RequestWaiting && q.Now.Before(q.Answered.Expires):
@@ -227,7 +237,7 @@ func (q Question) counts(p Policy) bool {
 	return p.Owner == q.Owner && p.ID != "" && p.InForce(q.Now) &&
 		q.requester().is(p.Who) && q.requester().holdsAll(p.Also) &&
 		(p.Client == "" || p.Client == q.Client.ID) &&
-		(len(p.Purposes) == 0 || q.purposeKept || q.Purpose != "" && contains(p.Purposes, q.Purpose))
+		q.said(p)
 }
 
 // rights of one speech on what was asked: never outside of it, whatever the language says (SEC-28).

@@ -24,6 +24,7 @@ const (
 	ReasonDisabled     = "disabled"
 	ReasonAudience     = "wrong_audience"
 	ReasonSpent        = "spent"
+	ReasonIssuer       = "issuer_untrusted"
 )
 
 // Types of audit events written by this half of the core.
@@ -40,6 +41,12 @@ const (
 	EventConsentGiven     = "consent-given"
 	EventConsentRefused   = "consent-refused"
 	EventClaimsGiven      = "claims-given"
+	EventTermsAgreed      = "terms-agreed"
+	EventRemembered       = "remembered"
+	EventForgotten        = "forgotten"
+	EventIdentityLinked   = "identity-linked"
+	EventIdentityUnlinked = "identity-unlinked"
+	EventAccountMade      = "account-created"
 	EventShareCreated     = "share-created"
 	EventShareNarrowed    = "share-narrowed"
 	EventShareStopped     = "share-stopped"
@@ -58,6 +65,8 @@ var outcomes = map[string]Outcome{
 	EventRequestRefused: OutcomeSuccess, EventRequestWithdrawn: OutcomeSuccess, EventTicketRefused: OutcomeMistake,
 	EventConsentGiven: OutcomeSuccess, EventConsentRefused: OutcomeSuccess, EventClaimsGiven: OutcomeSuccess,
 	EventShareCreated: OutcomeSuccess, EventShareNarrowed: OutcomeSuccess, EventShareStopped: OutcomeSuccess, EventShareExported: OutcomeSuccess,
+	EventTermsAgreed: OutcomeSuccess, EventRemembered: OutcomeSuccess, EventForgotten: OutcomeSuccess,
+	EventIdentityLinked: OutcomeSuccess, EventIdentityUnlinked: OutcomeSuccess, EventAccountMade: OutcomeSuccess,
 	EventGrantConsumed: OutcomeSuccess, EventGrantUpgraded: OutcomeSuccess,
 	EventResourceDeleted: OutcomeSuccess, EventAccess: OutcomeSuccess,
 }

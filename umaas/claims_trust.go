@@ -35,7 +35,7 @@ func counting(r IssuerReader, list []Claim) (said, error) {
 		}
 		switch {
 		case !i.believed(c.Name):
-			out.broken = out.broken || c.Name == claimSubject || c.Name == claimTicket
+			out.broken = out.broken || c.Name == claimSubject || c.Name == claimTicket || c.Name == claimSignIn
 		case c.Name == "email" && i.canonical(c.Value):
 			out.emails = append(out.emails, c.Value)
 			fallthrough
@@ -54,6 +54,8 @@ func (i TrustedIssuer) believed(name string) bool {
 	switch name {
 	case claimSubject:
 		return len(i.Uses) > 0
+	case claimSignIn:
+		return i.Trusts(UseSignIn)
 	case claimTicket:
 		return i.Trusts(UsePermissionTicket)
 	}

@@ -17,6 +17,9 @@ type Permit struct {
 // policy; Required is for what an assessment itself misses.
 type NeedInfo struct {
 	Required []uma.RequiredClaim
+	StepUp   string   // class of sign-in that a policy naming the party asks for, "" none
+	Terms    []string // texts such policies want agreed to
+	Purposes []string // purposes such policies are for, none of which was stated
 }
 
 // Submitted waits for the owner (Grant §3.3.6 request_submitted).

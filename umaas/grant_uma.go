@@ -12,7 +12,7 @@ import (
 // errTicket is the one answer for tickets that are unknown, used, expired or somebody else's (Grant §3.3.6, SEC-11).
 var errTicket = uma.ErrInvalidGrant.With("ticket expired or used")
 
-// ticketRequest is Grant §3.3.1 after parsing. pct carries nothing here.
+// ticketRequest is Grant §3.3.1 after parsing.
 type ticketRequest struct {
 	Ticket      string
 	RPT         string
@@ -20,11 +20,12 @@ type ticketRequest struct {
 	Verifier    string
 	ClaimToken  string // as pushed, with ClaimFormat
 	ClaimFormat string
+	PCT         string
 }
 
 // parseTicketRequest applies the rules that need no store; a mistake here leaves the ticket alone (SEC-10).
 func parseTicketRequest(f form) (ticketRequest, error) {
-	q := ticketRequest{RPT: f.get("rpt"), Verifier: f.get("code_verifier"), ClaimToken: f.get("claim_token"), ClaimFormat: f.get("claim_token_format")}
+	q := ticketRequest{RPT: f.get("rpt"), Verifier: f.get("code_verifier"), ClaimToken: f.get("claim_token"), ClaimFormat: f.get("claim_token_format"), PCT: f.get("pct")}
 	var err error
 	if q.Ticket, err = f.need("ticket"); err != nil {
 		return q, err
@@ -98,6 +99,9 @@ func (s *Service) redeemTicket(ctx context.Context, c VerifiedClient, q ticketRe
 			return err
 		}
 		t.Client = c.ID
+		if t, err = run.remembered(tx, t); err != nil {
+			return err
+		}
 		return run.assess(tx, t)
 	})
 	if err != nil {

@@ -33,6 +33,9 @@ func (run *redemption) permit(tx Tx, t Ticket, q Question, d Permit) error {
 		return err
 	}
 	run.issued.upgraded = upgraded
+	if run.issued.pct, err = run.remember(tx, t); err != nil {
+		return err
+	}
 	e := AuditEvent{Type: EventRPTIssued, Grant: run.issued.grant.Key}
 	for _, p := range d.Granted {
 		e.Scopes = union(e.Scopes, p.Scopes)
@@ -225,7 +228,7 @@ func (run *redemption) file(tx Tx, t *Ticket, q Question) (refused string, err e
 	}
 	r := Request{
 		Key: key, Owner: t.Owner, Process: t.Process, RS: t.RS, Client: run.client.ID, Party: *q.Party, PartyName: q.PartyAccount.Name,
-		Permissions: t.Permissions, Purpose: t.Purpose, Note: t.Note, State: RequestWaiting, Created: run.now,
+		Permissions: t.Permissions, Purpose: t.Purpose, Note: t.Note, Says: ownWords(t.Answers), State: RequestWaiting, Created: run.now,
 		Expires: run.now.Add(run.s.Limits.Waiting),
 	}
 	if q.PartyAccount.EmailVerified {

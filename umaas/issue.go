@@ -28,6 +28,7 @@ type issued struct {
 	scope     string // never with an RPT (Grant §3.3.5)
 	patient   string
 	upgraded  bool
+	pct       string    // "" none
 	identity  *identity // nil: no ID token
 }
 
@@ -104,7 +105,7 @@ func (s *Service) accessLife(kind GrantKind) time.Duration {
 func (i issued) response(s *Service) (uma.TokenResponse, error) {
 	r := uma.TokenResponse{
 		AccessToken: i.access, TokenType: "Bearer", ExpiresIn: int64(i.expires.Sub(i.now) / time.Second),
-		RefreshToken: i.refresh, Scope: i.scope, Patient: i.patient, Upgraded: i.upgraded,
+		RefreshToken: i.refresh, Scope: i.scope, Patient: i.patient, Upgraded: i.upgraded, PCT: i.pct,
 	}
 	if i.rs.RPTFormat == RPTJWT {
 		signed, err := s.signAccess(i)

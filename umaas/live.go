@@ -35,6 +35,10 @@ func (s *Service) liveness(r Reader, g Grant, now time.Time) (liveness, error) {
 	if err := s.people(r, g, &l); err != nil || l.reason != "" {
 		return l, err
 	}
+	if gone, err := signInGone(r, g.Claims); err != nil || gone {
+		l.reason = ReasonIssuer
+		return l, err
+	}
 	if len(g.Permissions) == 0 {
 		if g.Kind == GrantRPT || g.Kind == "" {
 			l.reason = ReasonNothingAsked
@@ -50,6 +54,7 @@ func (s *Service) liveness(r Reader, g Grant, now time.Time) (liveness, error) {
 		l.reason = ReasonDisabled // the issuer whose word the grant rests on (SEC-17, SEC-38)
 		return l, nil
 	}
+	q.ACR = g.ACR
 	for _, p := range g.Permissions {
 		got, res, err := s.effective(r, q, g, p)
 		if err != nil {

@@ -55,7 +55,8 @@ func (s *Service) Metadata() uma.Metadata {
 		TokenEndpointAuthSigningAlgValuesSupported: keys.AssertionAlgorithms(),
 		CodeChallengeMethodsSupported:              []string{"S256"},
 		AuthorizationResponseIssParameterSupported: true,
-		ClaimsSupported:                            []string{"sub", "iss", "aud", "azp", "exp", "iat", "auth_time", "nonce", "name", "fhirUser"},
+		ClaimsSupported:                            []string{"sub", "iss", "aud", "azp", "exp", "iat", "auth_time", "acr", "nonce", "name", "fhirUser"},
+		ACRValuesSupported:                         []string{ACRPassword}, // what signing in here can reach; others by trusted issuers
 	}
 }
 

@@ -108,7 +108,9 @@ func (s *Service) question(r Reader, t Ticket, c Client, resources map[ResourceI
 	if q.Party == nil && actsForItself(c) {
 		q.Party = &Party{Account: c.Account}
 	}
+	q.Said, q.StepUpAge = t.Answers, s.Limits.Flow+s.Limits.Ticket+stepUpMaxAge
 	if q.Party != nil {
+		q.ACR = q.Party.ACR
 		a, err := r.Account(q.Party.Account)
 		if gone, err := absent(err); err != nil {
 			return q, fmt.Errorf("read party: %w", err)

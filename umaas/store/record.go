@@ -191,6 +191,7 @@ func requestFields(c *codec, v *umaas.Request) {
 		text(c, &v.By)
 		c.when(&v.Undone)
 		c.flag(&v.BreakGlass)
+		slice(c, &v.Says, claimFields)
 	}
 }
 

@@ -68,7 +68,18 @@ func flowFields(c *codec, v *umaas.Flow) {
 	text(c, &v.Account)
 	if c.version >= 2 {
 		slice(c, &v.Answered, text[umaas.FlowStep])
+		optional(c, &v.Trip, tripFields)
 	}
+}
+
+func tripFields(c *codec, v *umaas.Trip) {
+	c.hash(&v.State)
+	text(c, &v.Issuer)
+	text(c, &v.Link)
+	number(c, &v.MaxAge)
+	text(c, &v.ACR)
+	text(c, &v.To)
+	c.when(&v.Started)
 }
 
 func grantFields(c *codec, v *umaas.Grant) {

@@ -47,6 +47,7 @@ type Metadata struct {
 	CodeChallengeMethodsSupported              []string `json:"code_challenge_methods_supported,omitempty"`
 	AuthorizationResponseIssParameterSupported bool     `json:"authorization_response_iss_parameter_supported,omitempty"`
 	ClaimsSupported                            []string `json:"claims_supported,omitempty"`
+	ACRValuesSupported                         []string `json:"acr_values_supported,omitempty"`
 }
 
 // ResourceDescription is the body of FedAuthz §3.1. Context, DerivedFrom and PreviewURI are extension members of this

@@ -84,15 +84,11 @@ func NewAS(ctx context.Context, c ASConfig) (_ *AS, err error) {
 	if err != nil {
 		return nil, err
 	}
-	fetch := outbound.Options{}
-	if u, err := url.Parse(c.Issuer); err == nil && u.Scheme == "http" {
-		fetch = outbound.Options{InsecureHTTP: true, Private: outbound.Loopback()} // development on one machine
-	}
 	limits := umaas.DefaultLimits()
 	if c.RPTLife > 0 {
 		limits.RPT = c.RPTLife
 	}
-	preview, err := umaas.NewPreviewer(c.Issuer, st, ring, c.Now, outbound.New(fetch).Preview)
+	preview, err := umaas.NewPreviewer(c.Issuer, st, ring, c.Now, outbound.New(fetchOptions(c.Issuer)).Preview)
 	if err != nil {
 		return nil, err
 	}
@@ -113,6 +109,14 @@ func NewAS(ctx context.Context, c ASConfig) (_ *AS, err error) {
 	return as, nil
 }
 
+// fetchOptions: a server on plain http is development on one machine.
+func fetchOptions(issuer string) outbound.Options {
+	if u, err := url.Parse(issuer); err == nil && u.Scheme == "http" {
+		return outbound.Options{InsecureHTTP: true, Private: outbound.Loopback()}
+	}
+	return outbound.Options{}
+}
+
 func pages(ctx context.Context, c ASConfig, core *umaas.Service, st *store.Store) (http.Handler, error) {
 	u, err := url.Parse(c.Issuer)
 	if err != nil {
@@ -131,8 +135,12 @@ func pages(ctx context.Context, c ASConfig, core *umaas.Service, st *store.Store
 	if err != nil {
 		return nil, err
 	}
+	upstream, err := signin.NewUpstream(signin.UpstreamConfig{Trips: core, Issuer: c.Issuer, HTTP: outbound.New(fetchOptions(c.Issuer)).HTTP(), Now: c.Now, Logger: c.Logger})
+	if err != nil {
+		return nil, err
+	}
 	site, err := web.New(web.Config{
-		Service: core, SignIn: sign, Base: u.Path, SessionCookie: session, BrowserCookie: browser, Secure: secure,
+		Service: core, SignIn: sign, Upstream: upstream, Base: u.Path, SessionCookie: session, BrowserCookie: browser, Secure: secure,
 		DeploymentName: c.Name, CSRFKey: csrf, Now: c.Now, Random: rand.Reader, Logger: c.Logger,
 	})
 	if err != nil {
