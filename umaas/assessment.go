@@ -20,6 +20,8 @@ type Question struct {
 	Answered     *Request // the owner's inbox entry of this process, nil: not asked yet
 	Decoy        bool     // never leads anywhere (decisions 6)
 	Language     ScopeLanguage
+	BreakGlass   bool          // the party declared an emergency, with a reason, in this process
+	Emergency    time.Duration // how long access by a break-the-glass policy lasts; zero: it gives nothing
 
 	// purposeKept: the purpose was judged when the grant was made and cannot change afterwards.
 	purposeKept bool
@@ -193,6 +195,9 @@ func (q Question) speaking(a AskedPermission) []speech {
 		if !q.counts(p) {
 			continue
 		}
+		if p.BreakGlass {
+			p.NotAfter = earlier(p.NotAfter, q.Now.Add(q.Emergency)) // emergencies are short
+		}
 		s := speech{policy: p, rules: rulesOn(p, a.Resource)}
 		if len(s.rules) == 0 {
 			continue
@@ -223,6 +228,8 @@ func newestFirst(x, y Policy) int {
 // counts applies every condition of a policy; all must hold (SEC-19). An empty policy names nobody and gives nothing.
 func (q Question) counts(p Policy) bool {
 	return p.Owner == q.Owner && p.ID != "" && p.InForce(q.Now) &&
+		(!p.BreakGlass || q.BreakGlass && q.Emergency > 0) && // HEART FHIR-UMA2 §4.1, H-20
+		(p.By == "" || q.PartyAccount == nil || p.By != q.PartyAccount.ID) && // a delegate gives herself nothing
 		matchesWho(p.Who, q.PartyAccount, q.Client) &&
 		(p.Client == "" || p.Client == q.Client.ID) &&
 		(len(p.Purposes) == 0 || q.purposeKept || q.Purpose != "" && contains(p.Purposes, q.Purpose))
@@ -263,6 +270,9 @@ func rulesOn(p Policy, r Resource) []Rule {
 		if rule.Resource == r.ID && rule.RS == r.RS && p.Owner == r.Owner {
 			out = append(out, rule)
 		}
+	}
+	if !p.BreakGlass {
+		return withoutBreakGlass(out)
 	}
 	return out
 }

@@ -38,7 +38,7 @@ func (s *Service) Metadata() uma.Metadata {
 		ClaimsInteractionEndpoint:    s.Issuer + pathClaims,
 		AccessEventsEndpoint:         s.Issuer + pathAccessEvents,
 		GrantConsumptionEndpoint:     s.Issuer + pathGrantsConsume,
-		ScopesSupported:              []string{scopeOpenID, scopeProfile, scopeFHIRUser, scopeOffline, uma.ScopeProtection},
+		ScopesSupported:              []string{scopeOpenID, scopeProfile, scopeFHIRUser, scopeOffline, uma.ScopeProtection, ScopeOwner},
 		ResponseTypesSupported:       []string{responseCode},
 		ResponseModesSupported:       []string{responseModeQuery},
 		GrantTypesSupported: []string{
