@@ -106,11 +106,11 @@ func inbox(r RequestReader, owner AccountID, before Key, now time.Time) ([]Reque
 
 // RequestView shows one. A foreign key is ErrNotFound like an unknown one.
 func (s *Service) RequestView(ctx context.Context, owner AccountID, key Key) (RequestView, error) {
-	return s.Acting(owner, owner).Request(ctx, key)
+	return s.Acting(owner, owner).RequestView(ctx, key)
 }
 
-// Request shows one. A foreign key is ErrNotFound like an unknown one; so is a decoy, which no inbox shows.
-func (a Acting) Request(ctx context.Context, key Key) (RequestView, error) {
+// RequestView shows one. A foreign key is ErrNotFound like an unknown one; so is a decoy, which no inbox shows.
+func (a Acting) RequestView(ctx context.Context, key Key) (RequestView, error) {
 	var v RequestView
 	err := a.s.Store.View(ctx, func(r Reader) error {
 		if err := a.may(r, guardRequests); err != nil {
@@ -261,7 +261,7 @@ func (s *Service) Preview(ctx context.Context, owner AccountID, key Key, items [
 // Preview is Service.Preview for whoever may answer.
 func (a Acting) Preview(ctx context.Context, key Key, items []string) (map[string]int, error) {
 	s := a.s
-	v, err := a.Request(ctx, key)
+	v, err := a.RequestView(ctx, key)
 	if err != nil {
 		return nil, err
 	}

@@ -17,6 +17,7 @@ type Service interface {
 	Protection
 	Resources
 	Interaction
+	OwnerAPI
 }
 
 // Discovery tells what the server is.
