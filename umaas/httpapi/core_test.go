@@ -18,6 +18,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/umaas/umaas/umaas"
+	"github.com/umaas/umaas/umaas/fhirview"
 	"github.com/umaas/umaas/umaas/httpapi"
 	"github.com/umaas/umaas/umaas/keys"
 	"github.com/umaas/umaas/umaas/policy"
@@ -87,7 +88,8 @@ func newAS(t *testing.T) *as {
 		Issuer: a.url, Store: a.store, Keys: ring, Scopes: policy.SMART{}, Now: time.Now, Random: rand.Reader, Logger: log, Limits: umaas.DefaultLimits(),
 	})
 	must(t, err)
-	h, err = httpapi.New(httpapi.Config{Service: a.core, Issuer: a.url, BrowserCookie: "b", Now: time.Now, Random: rand.Reader, Logger: log})
+	consents := fhirview.View{Core: a.core, Issuer: a.url, Now: time.Now}
+	h, err = httpapi.New(httpapi.Config{Service: a.core, Consents: consents, Issuer: a.url, BrowserCookie: "b", Now: time.Now, Random: rand.Reader, Logger: log})
 	must(t, err)
 	org, err := a.core.PutAccount(t.Context(), umaas.Account{Kind: umaas.KindOrganization, Login: "hospital", Name: "Hospital"}, "")
 	must(t, err)

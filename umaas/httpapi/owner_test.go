@@ -13,6 +13,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 
 	"github.com/umaas/umaas/umaas"
+	"github.com/umaas/umaas/umaas/httpapi"
 	"github.com/umaas/umaas/umaas/uma"
 )
 
@@ -213,7 +214,7 @@ func TestSEC_43_GuardTimesVerb(t *testing.T) {
 	w := newOwnerWorld(t)
 	guards := map[string]umaas.DelegatedRight{
 		"policies": umaas.MayShare, "resources": umaas.MayShare, "invitations": umaas.MayShare, "requests": umaas.MayAnswer,
-		"history": umaas.MayHistory, "delegations": "", "acting-for": "",
+		"consents": umaas.MayShare, "history": umaas.MayHistory, "delegations": "", "acting-for": "",
 	}
 	tokens := map[umaas.DelegatedRight]string{"none": w.bobsToken}
 	for _, right := range []umaas.DelegatedRight{umaas.MayShare, umaas.MayAnswer, umaas.MayHistory} {
@@ -238,9 +239,6 @@ func TestSEC_43_GuardTimesVerb(t *testing.T) {
 		}
 		policy, invitation := made()
 		for _, route := range w.routesOf(policy, inbox[0].Key.String(), invitation, "none") {
-			if strings.HasPrefix(route[1], "/owner/consents") {
-				continue // its own test
-			}
 			rows++
 			class := strings.Split(route[1], "/")[2]
 			out := w.call(token, route[0], route[1]+"?for="+string(w.alice), route[2])
@@ -250,7 +248,7 @@ func TestSEC_43_GuardTimesVerb(t *testing.T) {
 			}
 		}
 	}
-	if rows != 80 {
+	if rows != 84 {
 		t.Errorf("%d rows", rows)
 	}
 	// Without for every address is the bearer's own: alice's ids are unknown there.
@@ -420,4 +418,52 @@ func TestOpenAPIDocument(t *testing.T) {
 	if len(documented) != 0 {
 		t.Errorf("documented and not tested: %v", documented)
 	}
+}
+
+// TestOwnerAPI_Consents: what is exported comes back by import as the same policy; a refusal names the element.
+func TestOwnerAPI_Consents(t *testing.T) {
+	w := newOwnerWorld(t)
+	made := w.want(201, "", "", w.aliceToken, "POST", "/owner/policies", w.newPolicy(`,"purposes":["TREAT"],"terms":"Do not copy."`))
+	one := w.call(w.aliceToken, "GET", "/owner/policies/"+made.text("id")+"?_format=consent", "")
+	if one.status != 200 || one.text("resourceType") != "Consent" || one.header.Get("Content-Type") != "application/fhir+json" {
+		t.Fatalf("%d %s", one.status, one.raw)
+	}
+	all := w.call(w.aliceToken, "GET", "/owner/policies?_format=consent", "")
+	if all.text("resourceType") != "Bundle" {
+		t.Fatalf("%s", all.raw)
+	}
+	fhir := []string{"Content-Type", "application/fhir+json"}
+	checked := w.want(200, "", "", w.aliceToken, "POST", "/owner/consents?check=true", string(all.raw), fhir...)
+	if len(checked.list("policies")) != 1 || len(checked.body["created"].([]any)) != 0 {
+		t.Fatalf("%s", checked.raw)
+	}
+	taken := w.want(201, "", "", w.aliceToken, "POST", "/owner/consents", string(one.raw), fhir...)
+	if taken.body["created"].([]any)[0] == made.text("id") || fmt.Sprint(taken.list("policies")[0]["rules"]) != fmt.Sprint(made.body["rules"]) || taken.list("policies")[0]["terms"] != "Do not copy." {
+		t.Fatalf("%s", taken.raw)
+	}
+	w.want(400, "invalid_request", "Consent.policy: is not understood here", w.aliceToken, "POST", "/owner/consents", strings.Replace(string(one.raw), "{", `{"policy":[{}],`, 1), fhir...)
+	w.want(400, "invalid_request", "Consent.patient.identifier: is not the owner of these records", w.bobsToken, "POST", "/owner/consents", string(one.raw), fhir...)
+	w.want(404, "not_found", "", w.bobsToken, "GET", "/owner/policies/"+made.text("id")+"?_format=consent", "")
+	w.want(400, "invalid_request", "_format: want json or consent", w.aliceToken, "GET", "/owner/policies?_format=xml", "")
+}
+
+// FuzzOwnerBodies: every body is read whole or refused with a sentence.
+func FuzzOwnerBodies(f *testing.F) {
+	for _, b := range []string{`{"who":{"kind":"email","email":"a@b.c"},"rules":[]}`, `{"items":[]}`, `{"allow":true,"digest":"x"}`, `{"who":{"kind":"claim","claim":{"name":"a","value":"b"}},"rights":["share"]}`, `[]`, `{"rules":[{"resource_id":"x","resource_scopes":[null]}]}`} {
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, body string) {
+		raw := []byte(body)
+		if !json.Valid(raw) {
+			return
+		}
+		for _, v := range httpapi.OwnerBodies() {
+			if err := httpapi.DecodeOwnerBody(raw, v); err != nil {
+				var e *uma.Error
+				if !asError(err, &e) || e.Status != 400 {
+					t.Fatalf("%v", err)
+				}
+			}
+		}
+	})
 }
