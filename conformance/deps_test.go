@@ -27,6 +27,7 @@ var imports = map[string][]string{
 	"umaas/keys":                           {"github.com/lestrrat-go/jwx/v2/…"},
 	"umaas/outbound":                       {},
 	"umaas/policy":                         {"umaas", "umaas/uma", "scopes", "fhir"},
+	"umaas/fhirview":                       {"umaas", "umaas/uma"},
 	"umaas/signin":                         {"umaas", "umaas/uma", "umaas/outbound", "umaas/keys", "github.com/coreos/go-oidc/v3/oidc", "golang.org/x/oauth2/…", "golang.org/x/crypto/…", "golang.org/x/time/rate", "golang.org/x/sync/…"},
 	"umaas/store":                          {"umaas", "umaas/uma", "umaas/store/kv"},
 	"umaas/store/kv":                       {},

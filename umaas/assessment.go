@@ -25,6 +25,8 @@ type Question struct {
 	ACR          string        // class of the party's sign-in; of a grant: the one it was made with
 	StepUpAge    time.Duration // how old a sign-in may be where a policy asks for a class of it; zero: none is young enough
 	Said         []Claim       // what the party answered while she was asked (Ticket.Answers)
+	BreakGlass   bool          // the party declared an emergency, with a reason, in this process
+	Emergency    time.Duration // how long access by a break-the-glass policy lasts; zero: it gives nothing
 
 	// purposeKept: the purpose was judged when the grant was made and cannot change afterwards.
 	purposeKept bool
@@ -205,6 +207,9 @@ func (q Question) speaking(a AskedPermission) []speech {
 		if !q.counts(p) {
 			continue
 		}
+		if p.BreakGlass {
+			p.NotAfter = earlier(p.NotAfter, q.Now.Add(q.Emergency)) // emergencies are short
+		}
 		s := speech{policy: p, rules: rulesOn(p, a.Resource)}
 		if len(s.rules) == 0 {
 			continue
@@ -235,6 +240,8 @@ func newestFirst(x, y Policy) int {
 // counts applies every condition of a policy; all must hold (SEC-19). An empty policy names nobody and gives nothing.
 func (q Question) counts(p Policy) bool {
 	return p.Owner == q.Owner && p.ID != "" && p.InForce(q.Now) &&
+		(!p.BreakGlass || q.BreakGlass && q.Emergency > 0) && // HEART FHIR-UMA2 §4.1, H-20
+		(p.By == "" || q.PartyAccount == nil || p.By != q.PartyAccount.ID) && // a delegate gives herself nothing
 		q.requester().is(p.Who) && q.requester().holdsAll(p.Also) &&
 		(p.Client == "" || p.Client == q.Client.ID) &&
 		q.said(p)
@@ -275,6 +282,9 @@ func rulesOn(p Policy, r Resource) []Rule {
 		if rule.Resource == r.ID && rule.RS == r.RS && p.Owner == r.Owner {
 			out = append(out, rule)
 		}
+	}
+	if !p.BreakGlass {
+		return withoutBreakGlass(out)
 	}
 	return out
 }

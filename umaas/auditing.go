@@ -55,6 +55,15 @@ const (
 	EventGrantUpgraded    = "grant-upgraded"
 	EventResourceDeleted  = "resource-removed"
 	EventAccess           = "access"
+	EventShareRestored    = "share-restored"
+	EventAnswerUndone     = "answer-undone"
+	EventEmergency        = "emergency-access"
+	EventEmergencyEnded   = "emergency-ended"
+	EventDelegationMade   = "delegation-made"
+	EventDelegationEnded  = "delegation-ended"
+	EventInvited          = "invited"
+	EventInviteAccepted   = "invitation-accepted"
+	EventInviteEnded      = "invitation-ended"
 )
 
 // outcomes is the one table of event types: what may be written, and how it ended (audit.md AU-06). Access events carry
@@ -69,6 +78,9 @@ var outcomes = map[string]Outcome{
 	EventIdentityLinked: OutcomeSuccess, EventIdentityUnlinked: OutcomeSuccess, EventAccountMade: OutcomeSuccess,
 	EventGrantConsumed: OutcomeSuccess, EventGrantUpgraded: OutcomeSuccess,
 	EventResourceDeleted: OutcomeSuccess, EventAccess: OutcomeSuccess,
+	EventShareRestored: OutcomeSuccess, EventAnswerUndone: OutcomeSuccess, EventEmergency: OutcomeSuccess,
+	EventEmergencyEnded: OutcomeSuccess, EventDelegationMade: OutcomeSuccess, EventDelegationEnded: OutcomeSuccess,
+	EventInvited: OutcomeSuccess, EventInviteAccepted: OutcomeSuccess, EventInviteEnded: OutcomeSuccess,
 }
 
 // tell appends one event to its owner's history in the transaction of the decision itself (decisions 10): no record, no

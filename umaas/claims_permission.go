@@ -193,11 +193,11 @@ func (b *Bounds) access(raw json.RawMessage) error {
 		}
 	}
 	if a.Period != nil {
-		start, err := day(a.Period.Start, false)
+		start, err := wholeDay(a.Period.Start, false)
 		if err != nil {
 			return err
 		}
-		end, err := day(a.Period.End, true)
+		end, err := wholeDay(a.Period.End, true)
 		if err != nil {
 			return err
 		}
@@ -304,8 +304,8 @@ func searchText(s string) string {
 	return out.String()
 }
 
-// day makes a whole day of a FHIR dateTime. Where it has a time, the day is left out: a bound may only narrow.
-func day(s string, end bool) (string, error) {
+// wholeDay makes a whole day of a FHIR dateTime. Where it has a time, the day is left out: a bound may only narrow.
+func wholeDay(s string, end bool) (string, error) {
 	if s == "" {
 		return "", nil
 	}

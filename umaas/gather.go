@@ -91,7 +91,7 @@ func (f Flow) gatherStep(need NeedInfo) FlowStep {
 
 // urgent reports whether an owner lets this party declare an emergency on what is asked.
 func (q Question) urgent() bool {
-	q.supposed = true
+	q.supposed, q.BreakGlass = true, true
 	for _, a := range q.Asked {
 		for _, p := range a.Policies {
 			if p.BreakGlass && q.counts(p) && q.gives(a, p) {

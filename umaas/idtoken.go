@@ -20,11 +20,11 @@ func isIdentityScope(s string) bool {
 	return s == scopeOpenID || s == scopeProfile || s == scopeFHIRUser || s == scopeOffline
 }
 
-// identityScopes is the part of a grant's scope that is no resource scope, uma_protection included.
+// identityScopes is the part of a grant's scope that is no resource scope, uma_protection and owner included.
 func identityScopes(scope []string) []string {
 	var out []string
 	for _, s := range scope {
-		if isIdentityScope(s) || s == scopeProtection {
+		if isIdentityScope(s) || s == scopeProtection || s == ScopeOwner {
 			out = append(out, s)
 		}
 	}

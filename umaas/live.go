@@ -45,7 +45,7 @@ func (s *Service) liveness(r Reader, g Grant, now time.Time) (liveness, error) {
 		}
 		return l, nil
 	}
-	q := Question{Now: now, Owner: g.Owner, Client: l.client, PartyAccount: l.party, Language: s.Scopes, purposeKept: true}
+	q := Question{Now: now, Owner: g.Owner, Client: l.client, PartyAccount: l.party, Language: s.Scopes, purposeKept: true, BreakGlass: g.BreakGlass, Emergency: s.Limits.Emergency}
 	said, err := counting(r, g.Claims)
 	if err != nil {
 		return l, err

@@ -41,7 +41,7 @@ func (s *Service) Metadata() uma.Metadata {
 		EventFeedEndpoint:            s.Issuer + pathEvents,
 		GrantConsumptionEndpoint:     s.Issuer + pathGrantsConsume,
 		UMAProfilesSupported:         s.formatURIs(), // Grant §2, G-038
-		ScopesSupported:              []string{scopeOpenID, scopeProfile, scopeFHIRUser, scopeOffline, uma.ScopeProtection},
+		ScopesSupported:              []string{scopeOpenID, scopeProfile, scopeFHIRUser, scopeOffline, uma.ScopeProtection, ScopeOwner},
 		ResponseTypesSupported:       []string{responseCode},
 		ResponseModesSupported:       []string{responseModeQuery},
 		GrantTypesSupported: []string{

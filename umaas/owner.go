@@ -2,6 +2,7 @@ package umaas
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -9,6 +10,7 @@ import (
 
 // HomeView is the owner's first page.
 type HomeView struct {
+	Emergencies                 []RequestView // emergency access of the last 30 days, newest first: before all else
 	Waiting                     []RequestView // checked apps first
 	Shares                      []ShareView   // in force
 	Recent                      []HistoryEntry
@@ -24,21 +26,50 @@ type HistoryEntry struct {
 }
 
 const (
-	homeRecent   = 5
-	usesWindow   = 1000 // newest events looked at for "last used"
-	maxHistory   = 500  // entries of one page
-	auditPage    = 200
-	maxShareable = 2000
+	homeRecent    = 5
+	emergencyNews = 30 * day
+	usesWindow    = 1000 // newest events looked at for "last used"
+	maxHistory    = 500  // entries of one page
+	auditPage     = 200
+	maxShareable  = 2000
 )
 
 // Home gathers the first page.
 func (s *Service) Home(ctx context.Context, owner AccountID) (HomeView, error) {
+	return s.Acting(owner, owner).Home(ctx)
+}
+
+// Home gathers the first page. A delegate finds the parts empty that she may not see; with no right at all it is ErrNotFound.
+func (a Acting) Home(ctx context.Context) (HomeView, error) {
 	var v HomeView
-	inbox, err := s.Inbox(ctx, owner, Key{})
-	if err != nil {
-		return v, err
+	refused := 0
+	for _, part := range []func(context.Context, *HomeView) error{a.homeRequests, a.homeShares, a.homeRecent} {
+		err := part(ctx, &v)
+		if errors.Is(err, ErrNotFound) && a.by() != "" {
+			refused++
+			continue
+		}
+		if err != nil {
+			return HomeView{}, err
+		}
 	}
-	now := s.Now()
+	if refused == 3 {
+		return HomeView{}, ErrNotFound
+	}
+	return v, nil
+}
+
+func (a Acting) homeRequests(ctx context.Context, v *HomeView) error {
+	inbox, err := a.Inbox(ctx, Key{})
+	if err != nil {
+		return err
+	}
+	now := a.s.Now()
+	for _, r := range inbox {
+		if r.EmergencyNotice() && now.Sub(r.Created) < emergencyNews {
+			v.Emergencies = append(v.Emergencies, r)
+		}
+	}
 	for _, unchecked := range []bool{false, true} {
 		for _, r := range inbox {
 			if r.open(now) && r.App.Dynamic == unchecked {
@@ -46,10 +77,15 @@ func (s *Service) Home(ctx context.Context, owner AccountID) (HomeView, error) {
 			}
 		}
 	}
-	shares, err := s.Shares(ctx, owner)
+	return nil
+}
+
+func (a Acting) homeShares(ctx context.Context, v *HomeView) error {
+	shares, err := a.Shares(ctx)
 	if err != nil {
-		return v, err
+		return err
 	}
+	now := a.s.Now()
 	people, apps, organizations := map[string]bool{}, map[ClientID]bool{}, map[Claim]bool{}
 	for _, share := range shares {
 		if !share.InForce(now) {
@@ -68,48 +104,20 @@ func (s *Service) Home(ctx context.Context, owner AccountID) (HomeView, error) {
 		}
 	}
 	v.People, v.Apps, v.Organizations = len(people), len(apps), len(organizations)
-	history, err := s.History(ctx, owner, Key{}, auditPage)
+	return nil
+}
+
+func (a Acting) homeRecent(ctx context.Context, v *HomeView) error {
+	page, err := a.History(ctx, HistoryFilter{Limit: auditPage})
 	if err != nil {
-		return v, err
+		return err
 	}
-	for _, e := range history {
+	for _, e := range page.Entries {
 		if e.Type == EventAccess && len(v.Recent) < homeRecent {
 			v.Recent = append(v.Recent, e)
 		}
 	}
-	return v, nil
-}
-
-// History pages the owner's events, newest first.
-func (s *Service) History(ctx context.Context, owner AccountID, before Key, limit int) ([]HistoryEntry, error) {
-	if owner == "" {
-		return nil, ErrNotFound
-	}
-	limit = min(max(limit, 1), maxHistory)
-	var out []HistoryEntry
-	err := s.Store.View(ctx, func(r Reader) error {
-		out = nil
-		events, err := r.Audit(owner, before, limit)
-		if err != nil {
-			return fmt.Errorf("read history: %w", err)
-		}
-		names := directory{reader: r}
-		for _, e := range events {
-			entry := HistoryEntry{AuditEvent: e}
-			if entry.ActorName, err = names.account(e.Actor); err != nil {
-				return err
-			}
-			if entry.AppName, err = names.client(e.Client); err != nil {
-				return err
-			}
-			if entry.Label, err = names.resource(owner, e.RS, e.Resource); err != nil {
-				return err
-			}
-			out = append(out, entry)
-		}
-		return nil
-	})
-	return out, err
+	return nil
 }
 
 // directory looks names up once per page.
@@ -176,10 +184,18 @@ func (d *directory) resource(owner AccountID, rs ClientID, id ResourceID) (strin
 // Shareable lists the owner's sets with everything she could share of each: all that is registered, or of a derived set
 // what the standing right under it carries.
 func (s *Service) Shareable(ctx context.Context, owner AccountID) ([]RecordView, error) {
+	return s.Acting(owner, owner).Shareable(ctx)
+}
+
+// Shareable lists the owner's sets with everything that can be shared of each.
+func (a Acting) Shareable(ctx context.Context) ([]RecordView, error) {
 	var out []RecordView
-	err := s.Store.View(ctx, func(r Reader) error {
-		var err error
-		out, err = s.shareable(r, owner)
+	err := a.s.Store.View(ctx, func(r Reader) error {
+		err := a.may(r, guardShares)
+		if err != nil {
+			return err
+		}
+		out, err = a.s.shareable(r, a.owner)
 		return err
 	})
 	return out, err
@@ -199,8 +215,9 @@ func (s *Service) shareable(r Reader, owner AccountID) ([]RecordView, error) {
 		if err != nil {
 			return nil, err
 		}
-		rights := s.grantable(res, base, Right{Scopes: res.Description.Scopes})
-		if len(res.Description.Scopes) == 0 {
+		all := withoutScope(res.Description.Scopes, ScopeBreakGlass) // comes with emergency access and no other way
+		rights := s.grantable(res, base, Right{Scopes: all})
+		if len(all) == 0 {
 			rights = nil
 		}
 		out = append(out, RecordView{Resource: res, Label: labelOf(res), Items: s.describeRights(rights)})

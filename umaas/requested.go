@@ -105,6 +105,7 @@ func preregistered(l ScopeLanguage, c Client, scope string, right Right, registe
 // question gathers what the assessment looks at, all in the caller's transaction.
 func (s *Service) question(r Reader, t Ticket, c Client, resources map[ResourceID]Resource, now time.Time) (Question, error) {
 	q := Question{Now: now, Owner: t.Owner, Client: c, Party: t.Party, Purpose: t.Purpose, Decoy: t.Decoy, Language: s.Scopes}
+	q.BreakGlass, q.Emergency = t.BreakGlass && t.Note != "", s.Limits.Emergency
 	if q.Party == nil && actsForItself(c) {
 		q.Party = &Party{Account: c.Account}
 	}

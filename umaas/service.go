@@ -21,6 +21,7 @@ type Deps struct {
 	Keys    *keys.Ring
 	Scopes  ScopeLanguage
 	Preview Previewer // nil: pages say that no preview can be had
+	Mail    Mailer    // nil: invitations are links that their owner hands over herself
 	Now     func() time.Time
 	Random  io.Reader
 	Logger  *slog.Logger
@@ -45,8 +46,12 @@ type Limits struct {
 	Refresh        time.Duration // idle end of a refresh token: 90 days
 	Session        time.Duration // 12 h
 	Silence        time.Duration // after a denial: 30 days
+	Undo           time.Duration // a wrong tap can be taken back: 10 min
+	Emergency      time.Duration // access by a break-the-glass policy: 1 h
+	Invitation     time.Duration // how long an invitation can be taken up: 7 days (SEC-45)
 	MaxPermissions int           // in one request: 256 (SEC-48)
 	MaxScopes      int           // in one resource: 2,000
+	Attention      Attention     // how much may come before an owner (SEC-46)
 }
 
 // DefaultLimits are the documented defaults.
@@ -55,7 +60,8 @@ func DefaultLimits() Limits {
 	return Limits{
 		Ticket: 5 * time.Minute, Waiting: 30 * day, Poll: 5 * time.Second, Flow: 10 * time.Minute, Code: time.Minute,
 		RPT: 5 * time.Minute, Access: time.Hour, PAT: time.Hour, Refresh: 90 * day, Session: 12 * time.Hour,
-		Silence: 30 * day, MaxPermissions: 256, MaxScopes: 2000,
+		Silence: 30 * day, Undo: 10 * time.Minute, Emergency: time.Hour, Invitation: 7 * day, MaxPermissions: 256, MaxScopes: 2000,
+		Attention: DefaultAttention(),
 	}
 }
 
@@ -102,7 +108,8 @@ func (d Deps) check() error {
 		return errors.New("core: Store, Keys, Scopes, Now, Random and Logger are required")
 	case d.Limits.Ticket <= 0 || d.Limits.Waiting <= 0 || d.Limits.Poll <= 0 || d.Limits.Flow <= 0 || d.Limits.Code <= 0 ||
 		d.Limits.RPT <= 0 || d.Limits.Access <= 0 || d.Limits.PAT <= 0 || d.Limits.Refresh <= 0 || d.Limits.Session <= 0 ||
-		d.Limits.Silence <= 0 || d.Limits.MaxPermissions <= 0 || d.Limits.MaxScopes <= 0:
+		d.Limits.Silence <= 0 || d.Limits.MaxPermissions <= 0 || d.Limits.MaxScopes <= 0 || d.Limits.Undo <= 0 ||
+		d.Limits.Emergency <= 0 || d.Limits.Invitation <= 0 || !d.Limits.Attention.set():
 		return errors.New("core: every limit must be above zero; start from DefaultLimits")
 	case d.Push != PushMarked && d.Push != PushConfidential:
 		return fmt.Errorf("core: push rule %q is unknown", d.Push)

@@ -18,6 +18,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/umaas/umaas/umaas"
+	"github.com/umaas/umaas/umaas/fhirview"
 	"github.com/umaas/umaas/umaas/httpapi"
 	"github.com/umaas/umaas/umaas/keys"
 	"github.com/umaas/umaas/umaas/policy"
@@ -91,7 +92,8 @@ func newAS(t *testing.T, change ...func(*umaas.Deps)) *as {
 	}
 	a.core, err = umaas.New(t.Context(), deps)
 	must(t, err)
-	h, err = httpapi.New(httpapi.Config{Service: a.core, Issuer: a.url, BrowserCookie: "b", Now: deps.Now, Random: rand.Reader, Logger: log})
+	consents := fhirview.View{Core: a.core, Issuer: a.url, Now: deps.Now}
+	h, err = httpapi.New(httpapi.Config{Service: a.core, Consents: consents, Issuer: a.url, BrowserCookie: "b", Now: deps.Now, Random: rand.Reader, Logger: log})
 	must(t, err)
 	org, err := a.core.PutAccount(t.Context(), umaas.Account{Kind: umaas.KindOrganization, Login: "hospital", Name: "Hospital"}, "")
 	must(t, err)

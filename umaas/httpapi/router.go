@@ -25,6 +25,8 @@ type Config struct {
 	// (PS-10); on loopback http every role of a machine needs a name of its own, because cookies ignore ports.
 	BrowserCookie string
 
+	Consents Consents // nil: the policy API speaks no FHIR
+
 	TrustedProxies []string // addresses or CIDR whose X-Forwarded-For counts; none by default (SEC-117)
 	Limits         RateLimits
 
@@ -106,6 +108,9 @@ func (a *api) routes(engine *gin.Engine) {
 	r.GET("/resource_set/:id", a.protected(a.readResource))
 	r.PUT("/resource_set/:id", a.protected(a.updateResource))
 	r.DELETE("/resource_set/:id", a.protected(a.deleteResource))
+
+	// for owners' programs, with a token of the scope owner
+	a.ownerRoutes(r)
 
 	// for people, through their browsers
 	r.GET("/authorize", a.authorize)

@@ -17,6 +17,7 @@ type Service interface {
 	Protection
 	Resources
 	Interaction
+	OwnerAPI
 	Statuses
 }
 

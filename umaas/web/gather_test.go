@@ -26,7 +26,8 @@ func (w *world) policyFor(change func(*umaas.Policy)) {
 // TestGatheringPages walks every page of the machine, with its mistakes, the way back, a second tab and a double click.
 func TestGatheringPages(t *testing.T) {
 	w := newWorld(t)
-	w.policyFor(func(p *umaas.Policy) { p.Terms, p.BreakGlass = houseRules, true })
+	w.policyFor(func(p *umaas.Policy) { p.Terms = houseRules })
+	w.policyFor(func(p *umaas.Policy) { p.ID, p.BreakGlass = "emergency", true })
 	b := w.browser()
 	p := b.signIn(b.get(w.claimsURL(portal, w.ticket(w.alice.ID, w.set))), "bob")
 	want(t, p, 200, "Doctor's Desk asks for a health record on your behalf", "Details about you – Health Keys")

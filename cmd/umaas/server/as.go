@@ -18,6 +18,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/umaas/umaas/umaas"
+	"github.com/umaas/umaas/umaas/fhirview"
 	"github.com/umaas/umaas/umaas/httpapi"
 	"github.com/umaas/umaas/umaas/keys"
 	"github.com/umaas/umaas/umaas/outbound"
@@ -146,8 +147,8 @@ func pages(ctx context.Context, c ASConfig, core *umaas.Service, st *store.Store
 	if err != nil {
 		return nil, err
 	}
-	gin.SetMode(gin.ReleaseMode)                                                                                                                                // its debug mode prints the route table
-	return httpapi.New(httpapi.Config{Service: core, Pages: site, Issuer: c.Issuer, BrowserCookie: browser, Now: c.Now, Random: rand.Reader, Logger: c.Logger}) //nolint:contextcheck // requests bring their own
+	gin.SetMode(gin.ReleaseMode)                                                                                                                                                                                                   // its debug mode prints the route table
+	return httpapi.New(httpapi.Config{Service: core, Pages: site, Consents: fhirview.View{Core: core, Issuer: c.Issuer, Now: c.Now}, Issuer: c.Issuer, BrowserCookie: browser, Now: c.Now, Random: rand.Reader, Logger: c.Logger}) //nolint:contextcheck // requests bring their own
 }
 
 // housekeeping removes what has expired and rotates keys that are due, until Close.

@@ -82,6 +82,8 @@ func (a *AS) Operations() control.Operations {
 		"key-rotate":    control.Op(a.rotate),
 		"policy-list":   control.Op(a.policies),
 		"policy-stop":   control.Op(a.stopPolicy),
+		"policy-export": control.Op(a.exportPolicies),
+		"policy-import": control.Op(a.importPolicies),
 		"explain":       control.Op(a.explain),
 	}
 }
