@@ -1,7 +1,7 @@
 package conformance
 
 import (
-	"net/http/cookiejar"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -12,7 +12,7 @@ import (
 // redirect leaves the issuer's origin: that is the client's turn.
 type Browser struct {
 	t    *T
-	jar  *cookiejar.Jar
+	jar  *jar
 	Page *Page // where it is; nil before the first Open
 }
 
@@ -20,7 +20,7 @@ type Browser struct {
 type Page struct {
 	Exchange *Exchange
 	URL      *url.URL
-	Left     *url.URL // the redirect that left the server; then the rest is empty
+	Left     *url.URL // the redirect that left the server; Forms and Links are empty then
 	Title    string
 	Text     string // visible text, white space folded
 	Forms    []Form
@@ -37,13 +37,12 @@ type Form struct {
 	Buttons []Button
 }
 
-// Input is one input of a form.
-type Input struct {
-	Name, Value, Kind, ID, Label string // Kind: "text", "password", "checkbox", "radio", "select", …
-}
+// Input is one input of a form. Kind is the type of an input element ("text", "password", "checkbox", "radio", …),
+// "select" with one Input per option, or "textarea".
+type Input struct{ Name, Value, Kind, ID, Label string }
 
-// Button submits a form.
-type Button struct{ Name, Value, Text, ID string }
+// Button submits a form; Action and Method stand for its own where it has them.
+type Button struct{ Name, Value, Text, ID, Action, Method string }
 
 // Find gives the first form that has all the named inputs, hidden ones included.
 func (p *Page) Find(names ...string) (Form, bool) {
@@ -75,3 +74,114 @@ func (f Form) Button(want string) (Button, bool) {
 	}
 	return Button{}, false
 }
+
+func newBrowser(t *T) *Browser { return &Browser{t: t, jar: newJar()} }
+
+// Copy is another browser of the same person, with the same cookies as now.
+func (b *Browser) Copy() *Browser { return &Browser{t: b.t, jar: b.jar.copy()} }
+
+// Cookies are the cookies the browser would send to an address.
+func (b *Browser) Cookies(to string) []*http.Cookie {
+	u, err := url.Parse(to)
+	if err != nil {
+		return nil
+	}
+	return b.jar.cookies(u)
+}
+
+// Open goes to an address and follows redirects inside the server.
+func (b *Browser) Open(target string) *Page {
+	return b.travel(http.MethodGet, target, nil, "")
+}
+
+// Submit sends a form: fields replace what the form holds (a nil value leaves the field out), and press names the button;
+// "" presses the first one that has a name, as the Enter key would.
+func (b *Browser) Submit(f Form, fields url.Values, press string) *Page {
+	form := url.Values{}
+	for name, values := range f.Fields {
+		form[name] = slices.Clone(values)
+	}
+	for name, values := range fields {
+		if values == nil {
+			delete(form, name)
+			continue
+		}
+		form[name] = slices.Clone(values)
+	}
+	method, action := f.Method, f.Action
+	button, ok := f.Button(press)
+	if !ok && press == "" && len(f.Buttons) > 0 {
+		button, ok = f.Buttons[0], true
+	}
+	if ok {
+		if button.Name != "" {
+			form.Set(button.Name, button.Value)
+		}
+		if button.Action != "" {
+			action = button.Action
+		}
+		if button.Method != "" {
+			method = button.Method
+		}
+	}
+	if method == http.MethodGet {
+		u, err := url.Parse(action)
+		if err != nil {
+			b.t.Fatalf("a form's action is no address: %v", err)
+		}
+		u.RawQuery = form.Encode()
+		return b.travel(http.MethodGet, u.String(), nil, "")
+	}
+	return b.travel(http.MethodPost, action, []byte(form.Encode()), "application/x-www-form-urlencoded")
+}
+
+const mostRedirects = 20
+
+// travel makes one request and follows where it leads.
+func (b *Browser) travel(method, target string, body []byte, kind string) *Page {
+	origin, _ := url.Parse(b.t.env.Issuer)
+	at, err := url.Parse(target)
+	if err != nil {
+		b.t.Fatalf("a browser cannot go to %q: %v", shortURL(target), err)
+	}
+	var previous string
+	for range mostRedirects {
+		h := http.Header{"Accept": {"text/html,application/xhtml+xml,*/*;q=0.8"}, "Accept-Language": {"en"}}
+		if kind != "" {
+			h.Set("Content-Type", kind)
+			h.Set("Origin", origin.Scheme+"://"+origin.Host)
+		}
+		if previous != "" {
+			h.Set("Referer", previous)
+		}
+		for _, c := range b.jar.cookies(at) {
+			h.Add("Cookie", c.Name+"="+c.Value)
+		}
+		if lines := h.Values("Cookie"); len(lines) > 1 {
+			h.Set("Cookie", strings.Join(lines, "; "))
+		}
+		x := b.t.Request(method, at.String(), body, h)
+		if x.Err != nil {
+			b.t.Fatalf("the browser got no answer from %s: %v", shortURL(at.String()), x.Err)
+		}
+		b.jar.take(at, x.Header)
+		next := x.Location()
+		if x.Status < 300 || x.Status >= 400 || next == nil {
+			b.Page = readPage(at, x)
+			return b.Page
+		}
+		if next.Scheme != origin.Scheme || next.Host != origin.Host {
+			b.Page = &Page{Exchange: x, URL: at, Left: next}
+			return b.Page
+		}
+		previous = originOf(at)
+		if x.Status != http.StatusTemporaryRedirect && x.Status != http.StatusPermanentRedirect {
+			method, body, kind = http.MethodGet, nil, ""
+		}
+		at = next
+	}
+	b.t.Fatalf("more than %d redirects in a row, the last to %s", mostRedirects, shortURL(at.String()))
+	return nil
+}
+
+func originOf(u *url.URL) string { return u.Scheme + "://" + u.Host + "/" }

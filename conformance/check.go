@@ -31,33 +31,53 @@ const (
 // reason and never counted against the server.
 type Need string
 
-// The capabilities.
+// The capabilities. Their values stand in profiles (absent, offers); Words says them to people.
 const (
-	NeedDynamicRegistration Need = "dynamic registration"    // RFC 7591 at registration_endpoint
-	NeedAuthorizationCode   Need = "authorization code"      // a PAT or token through the authorization endpoint's pages
-	NeedPolicy              Need = "policies"                // the profile can set and withdraw an owner's policy
-	NeedApproval            Need = "approvals"               // the profile can answer an owner's open requests
-	NeedBrowser             Need = "form driving"            // login pages are plain HTML forms the suite can drive
-	NeedGather              Need = "claims interaction"      // claims_interaction_endpoint, and its pages can be driven
-	NeedParty               Need = "requesting party"        // some way to tell the server who the requesting party is
-	NeedSecondRS            Need = "second resource server"  // two resource servers with their own credentials
-	NeedSecondClient        Need = "second client"           // two confidential clients
-	NeedPublicClient        Need = "public client"           // a client without a secret
-	NeedPCT                 Need = "persisted claims tokens" // the server issues PCTs
-	NeedClaimPush           Need = "pushed claims"           // the server accepts the suite's own OpenID provider
-	NeedRefresh             Need = "refresh tokens"          // the server issues refresh tokens with an RPT
-	NeedRevocation          Need = "revocation"              // revocation_endpoint
-	NeedIntrospection       Need = "introspection"           // introspection_endpoint
-	NeedSubmitted           Need = "request_submitted"       // the server asks an owner out of band
-	NeedUpgrade             Need = "RPT upgrade"             // the server upgrades RPTs
-	NeedScopeParam          Need = "requested scopes"        // pre-registered scopes at the token endpoint
-	NeedDPoP                Need = "DPoP"                    // RFC 9449
-	NeedPKCE                Need = "PKCE on tickets"         // an extension
-	NeedCORS                Need = "CORS"                    // browser-based clients are served
-	NeedHEART               Need = "HEART profile"           // the profile says the server claims HEART UMA2
-	NeedRS                  Need = "resource server"         // the profile names a protected resource
-	NeedClient              Need = "client harness"          // the profile names a client to drive
+	NeedDynamicRegistration Need = "dynamic-registration" // RFC 7591 at registration_endpoint
+	NeedAuthorizationCode   Need = "authorization-code"   // tokens through the authorization endpoint's pages
+	NeedPolicy              Need = "policy"               // the profile can set and withdraw an owner's policy
+	NeedApproval            Need = "approval"             // the profile can answer an owner's open requests
+	NeedBrowser             Need = "browser"              // pages are plain HTML forms the suite can drive
+	NeedGather              Need = "gather"               // claims interaction, with pages that can be driven
+	NeedParty               Need = "party"                // some way to tell the server who the requesting party is
+	NeedSecondRS            Need = "second-rs"            // two resource servers with their own credentials
+	NeedSecondClient        Need = "second-client"        // two confidential clients
+	NeedPublicClient        Need = "public-client"        // a client without a secret
+	NeedPCT                 Need = "pct"                  // the server issues PCTs
+	NeedClaimPush           Need = "claim-push"           // the server accepts the suite's own OpenID provider
+	NeedRefresh             Need = "refresh"              // refresh tokens come with an RPT
+	NeedRevocation          Need = "revocation"           // revocation_endpoint
+	NeedIntrospection       Need = "introspection"        // introspection_endpoint
+	NeedSubmitted           Need = "submitted"            // the server asks an owner out of band
+	NeedUpgrade             Need = "upgrade"              // the server upgrades RPTs
+	NeedScopeParam          Need = "scope-param"          // C1 is pre-registered for a scope to ask at the token endpoint
+	NeedDPoP                Need = "dpop"                 // RFC 9449
+	NeedPKCE                Need = "ticket-pkce"          // an extension of this project's server
+	NeedCORS                Need = "cors"                 // programs in browsers are served
+	NeedHEART               Need = "heart"                // the server claims HEART UMA2
+	NeedRS                  Need = "rs"                   // the profile names a resource server to examine
+	NeedClient              Need = "client"               // the profile names a client to examine
 )
+
+var needWords = map[Need]string{
+	NeedDynamicRegistration: "dynamic client registration", NeedAuthorizationCode: "the authorization code flow",
+	NeedPolicy: "a way to set an owner's policies", NeedApproval: "a way to answer an owner's open requests",
+	NeedBrowser: "pages made of plain forms", NeedGather: "interactive claims gathering",
+	NeedParty: "a way to tell who the requesting party is", NeedSecondRS: "a second resource server",
+	NeedSecondClient: "a second confidential client", NeedPublicClient: "a public client", NeedPCT: "persisted claims tokens",
+	NeedClaimPush: "claims pushed from the suite's own OpenID provider", NeedRefresh: "refresh tokens", NeedRevocation: "token revocation",
+	NeedIntrospection: "token introspection", NeedSubmitted: "asking the owner (request_submitted)", NeedUpgrade: "RPT upgrading",
+	NeedScopeParam: "a client pre-registered for a scope", NeedDPoP: "DPoP", NeedPKCE: "PKCE on tickets", NeedCORS: "CORS",
+	NeedHEART: "the HEART profile", NeedRS: "a resource server to examine", NeedClient: "a client to examine",
+}
+
+// Words says a need to a person.
+func (n Need) Words() string {
+	if w, ok := needWords[n]; ok {
+		return w
+	}
+	return string(n)
+}
 
 // Check is one question asked of a server. Its verdict is what Run does to t: nothing (pass), Errorf/Fatalf (fail) or
 // Skipf.

@@ -27,7 +27,8 @@ type Person struct {
 	Name     string // "alice"
 	Login    string
 	Password string
-	Sub      string // what the server calls her in tokens, where the profile knows it
+	Sub      string // what the server calls her in tokens and hooks, where the profile knows it
+	Email    string
 }
 
 // Client is a registered client and how it authenticates.
@@ -140,21 +141,25 @@ type Hooks interface {
 
 // HookRequest is what a policy or approval hook is told; a command gets it as JSON on standard input.
 type HookRequest struct {
-	Action     string   `json:"action"` // "permit", "revoke", "approve", "deny", "pat", "claim-token"
-	Issuer     string   `json:"issuer"`
-	Owner      string   `json:"owner,omitempty"` // login
-	OwnerName  string   `json:"owner_name,omitempty"`
-	OwnerSub   string   `json:"owner_sub,omitempty"`
-	Password   string   `json:"password,omitempty"`
-	PAT        string   `json:"pat,omitempty"` // of the owner at the resource server
-	RS         string   `json:"rs,omitempty"`  // client_id
-	ResourceID string   `json:"resource_id,omitempty"`
-	Scopes     []string `json:"scopes,omitempty"`
-	Party      string   `json:"party,omitempty"` // login
-	PartySub   string   `json:"party_sub,omitempty"`
-	Client     string   `json:"client,omitempty"` // client_id
-	Seconds    int      `json:"seconds,omitempty"`
-	ID         string   `json:"id,omitempty"` // the policy to revoke
+	Action        string   `json:"action"` // "permit", "revoke", "approve", "deny", "pat", "claim-token"
+	Issuer        string   `json:"issuer"`
+	Owner         string   `json:"owner,omitempty"` // login
+	OwnerName     string   `json:"owner_name,omitempty"`
+	OwnerSub      string   `json:"owner_sub,omitempty"`
+	Password      string   `json:"password,omitempty"`
+	PAT           string   `json:"pat,omitempty"` // of the owner at the resource server
+	RS            string   `json:"rs,omitempty"`  // client_id
+	RSSecret      string   `json:"rs_secret,omitempty"`
+	ResourceID    string   `json:"resource_id,omitempty"`
+	ResourceName  string   `json:"resource_name,omitempty"`
+	Scopes        []string `json:"scopes,omitempty"`
+	Party         string   `json:"party,omitempty"` // login
+	PartySub      string   `json:"party_sub,omitempty"`
+	PartyPassword string   `json:"party_password,omitempty"`
+	Client        string   `json:"client,omitempty"` // client_id
+	ClientSecret  string   `json:"client_secret,omitempty"`
+	Seconds       int      `json:"seconds,omitempty"`
+	ID            string   `json:"id,omitempty"` // the policy to revoke
 }
 
 // HookAnswer is what a hook says; a command prints it as JSON.

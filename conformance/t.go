@@ -25,7 +25,6 @@ type T struct {
 	kept     []*Exchange
 	dropped  int
 	cleanups []func()
-	now      func() time.Time
 }
 
 // maxKept bounds the exchanges kept of one check; races send many.
@@ -83,7 +82,7 @@ func (t *T) Failed() bool {
 func (t *T) Require(needs ...Need) {
 	for _, n := range needs {
 		if why := t.env.Missing(n); why != "" {
-			t.Skipf("needs %s: %s", n, why)
+			t.Skipf("needs %s: %s", n.Words(), why)
 		}
 	}
 }
