@@ -14,6 +14,8 @@ type Browser struct {
 	t    *T
 	jar  *jar
 	Page *Page // where it is; nil before the first Open
+
+	onStep func(b *Browser, f Form, fields url.Values)
 }
 
 // Page is one answer that a browser shows, or the redirect out of the server that it did not follow.
@@ -124,10 +126,13 @@ func (b *Browser) Submit(f Form, fields url.Values, press string) *Page {
 			method = button.Method
 		}
 	}
+	if b.onStep != nil {
+		b.onStep(b, Form{Method: method, Action: action, ID: f.ID, Fields: f.Fields, Inputs: f.Inputs, Buttons: f.Buttons}, form)
+	}
 	if method == http.MethodGet {
 		u, err := url.Parse(action)
 		if err != nil {
-			b.t.Fatalf("a form's action is no address: %v", err)
+			b.t.Blockf("a form's action is no address: %v", err)
 		}
 		u.RawQuery = form.Encode()
 		return b.travel(http.MethodGet, u.String(), nil, "")
@@ -142,7 +147,7 @@ func (b *Browser) travel(method, target string, body []byte, kind string) *Page 
 	origin, _ := url.Parse(b.t.env.Issuer)
 	at, err := url.Parse(target)
 	if err != nil {
-		b.t.Fatalf("a browser cannot go to %q: %v", shortURL(target), err)
+		b.t.Blockf("a browser cannot go to %q: %v", shortURL(target), err)
 	}
 	var previous string
 	for range mostRedirects {
@@ -162,7 +167,7 @@ func (b *Browser) travel(method, target string, body []byte, kind string) *Page 
 		}
 		x := b.t.Request(method, at.String(), body, h)
 		if x.Err != nil {
-			b.t.Fatalf("the browser got no answer from %s: %v", shortURL(at.String()), x.Err)
+			b.t.Blockf("the browser got no answer from %s: %v", shortURL(at.String()), x.Err)
 		}
 		b.jar.take(at, x.Header)
 		next := x.Location()
@@ -180,7 +185,7 @@ func (b *Browser) travel(method, target string, body []byte, kind string) *Page 
 		}
 		at = next
 	}
-	b.t.Fatalf("more than %d redirects in a row, the last to %s", mostRedirects, shortURL(at.String()))
+	b.t.Blockf("more than %d redirects in a row, the last to %s", mostRedirects, shortURL(at.String()))
 	return nil
 }
 

@@ -114,7 +114,10 @@ type GatherOptions struct {
 	PCT         bool       // she lets the server remember her claims
 	Extra       url.Values // further query parameters
 	Browser     *Browser   // a browser that is signed in already; nil: a fresh one
-	Start       string     // the address to begin with; "" builds it from the metadata or redirect_user
+	// OnStep is called before each form of the claims pages is sent, sign-in included, with all that would be sent. It may
+	// send forged copies first.
+	OnStep func(b *Browser, f Form, fields url.Values)
+	Start  string // the address to begin with; "" builds it from the metadata or redirect_user
 }
 
 // Values of GatherOptions that leave the parameter out.

@@ -12,6 +12,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -29,6 +30,8 @@ type Env struct {
 	http     http.RoundTripper
 	hooks    Hooks
 	now      func() time.Time
+	sleep    func(context.Context, time.Duration) error
+	warps    bool // time only seems to pass
 	random   io.Reader
 	pace     *pacer
 	provided *Provider
@@ -37,6 +40,7 @@ type Env struct {
 	mu       sync.Mutex
 	fixtures map[string]*fixture
 	sessions map[string]*jar
+	closing  []func() error
 }
 
 // Options are what a program may put in place of the outside world. All may be left out.
@@ -46,6 +50,9 @@ type Options struct {
 	Provider  *Provider         // already running; nil: started when the profile asks for one
 	Now       func() time.Time
 	Random    io.Reader
+
+	// Sleep lets time pass; nil: really. A test that holds the server's clock moves it on instead.
+	Sleep func(context.Context, time.Duration) error
 }
 
 // ErrUnreachable says that the server under test does not answer or is no UMA authorization server.
@@ -56,7 +63,11 @@ var ErrUnreachable = errors.New("the server under test cannot be examined")
 func NewEnv(ctx context.Context, p Profile, o Options) (*Env, error) {
 	e := &Env{
 		Issuer: p.Issuer, Profile: p, http: o.Transport, hooks: o.Hooks, now: o.Now, random: o.Random, provided: o.Provider,
+		sleep: o.Sleep, warps: o.Sleep != nil,
 		fixtures: map[string]*fixture{}, sessions: map[string]*jar{},
+	}
+	if e.sleep == nil {
+		e.sleep = sleep
 	}
 	if e.now == nil {
 		e.now = time.Now
@@ -91,10 +102,18 @@ func NewEnv(ctx context.Context, p Profile, o Options) (*Env, error) {
 
 // Close ends what NewEnv started.
 func (e *Env) Close() error {
+	var errs []error
 	if e.owned {
-		return e.provided.Close()
+		errs = append(errs, e.provided.Close())
 	}
-	return nil
+	e.mu.Lock()
+	closing := e.closing
+	e.closing = nil
+	e.mu.Unlock()
+	for _, c := range slices.Backward(closing) {
+		errs = append(errs, c())
+	}
+	return errors.Join(errs...)
 }
 
 func (e *Env) discover(ctx context.Context) error {
@@ -217,7 +236,11 @@ func (p *pacer) wait(ctx context.Context) error {
 	}
 	p.next = at.Add(p.gap)
 	p.mu.Unlock()
-	timer := time.NewTimer(at.Sub(p.now()))
+	return sleep(ctx, at.Sub(p.now()))
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:

@@ -26,7 +26,7 @@ func (e *Env) resource(t *T, owner, rs string, scopes []string) Resource {
 		"name": r.Name, "resource_scopes": scopes, "type": "https://conformance.invalid/resource",
 	}, pat)
 	if r.ID = x.Text("_id"); x.Status != http.StatusCreated || r.ID == "" {
-		t.Fatalf("a resource could not be registered: %s", told(x))
+		t.Blockf("a resource could not be registered: %s", told(x))
 	}
 	t.Cleanup(func() { t.Delete(ResourceURL(e.Metadata.ResourceRegistrationEndpoint, r.ID), pat) })
 	return r
@@ -49,7 +49,7 @@ func (e *Env) ticket(t *T, owner, rs string, perms []uma.Permission) string {
 	x := t.PostJSON(e.Metadata.PermissionEndpoint, body, e.pat(t, owner, rs, false))
 	ticket := x.Text("ticket")
 	if x.Status != http.StatusCreated || ticket == "" {
-		t.Fatalf("no permission ticket: %s", told(x))
+		t.Blockf("no permission ticket: %s", told(x))
 	}
 	return ticket
 }
@@ -70,14 +70,17 @@ func (e *Env) gather(t *T, c Client, ticket, party string, o GatherOptions) Gath
 	case NoState:
 		g.State = ""
 	}
-	g.Browser.Open(e.interaction(t, c, ticket, g.State, o))
+	o.State = g.State
+	g.Browser.Open(t.ClaimsURL(c, ticket, o))
 	purposes := []string{"gather"}
 	if o.Cancel {
 		purposes = []string{"cancel"}
 	} else if o.PCT {
 		purposes = append(purposes, "pct")
 	}
+	g.Browser.onStep = o.OnStep
 	g.Page = g.Browser.Drive(who, purposes...)
+	g.Browser.onStep = nil
 	if g.Redirect = g.Page.Left; g.Redirect != nil {
 		g.Ticket = g.Redirect.Query().Get("ticket")
 		if !o.Cancel && o.Browser == nil {
@@ -87,7 +90,12 @@ func (e *Env) gather(t *T, c Client, ticket, party string, o GatherOptions) Gath
 	return g
 }
 
-func (e *Env) interaction(t *T, c Client, ticket, state string, o GatherOptions) string {
+// ClaimsURL is the request of Grant §3.3.2 as Gather sends it. o.State is sent as it stands; "" sends none.
+func (t *T) ClaimsURL(c Client, ticket string, o GatherOptions) string {
+	e, state := t.env, o.State
+	if state == NoState {
+		state = ""
+	}
 	start := o.Start
 	if start == "" {
 		if start = e.Metadata.ClaimsInteractionEndpoint; start == "" {
@@ -147,11 +155,11 @@ func (e *Env) obtainByPages(t *T, c Client, ticket, party string, extra url.Valu
 	}
 	again := x.Text("ticket")
 	if again == "" {
-		t.Fatalf("need_info without a ticket")
+		t.Blockf("need_info without a ticket")
 	}
 	g := e.gather(t, c, again, party, GatherOptions{Start: x.Text("redirect_user")})
 	if g.Ticket == "" {
-		t.Fatalf("claims interaction gave no ticket: %s", g.Told())
+		t.Blockf("claims interaction gave no ticket: %s", g.Told())
 	}
 	return t.Redeem(c, g.Ticket, extra)
 }
@@ -196,7 +204,7 @@ func (e *Env) grant(t *T, c Client, owner, rs, party string, scopes []string) Gr
 	g.Answer = e.obtain(t, c, g.Ticket, party, nil)
 	g.RPT, g.Refresh = g.Answer.Text("access_token"), g.Answer.Text("refresh_token")
 	if g.Answer.Status != http.StatusOK || g.RPT == "" {
-		t.Fatalf("a policy lets %s have all of the resource, and yet no RPT came: %s", party, told(g.Answer))
+		t.Blockf("a policy lets %s have all of the resource, and yet no RPT came: %s", party, told(g.Answer))
 	}
 	return g
 }
@@ -207,7 +215,7 @@ func (e *Env) introspect(t *T, pat, token string) map[string]any {
 	}
 	x := t.PostForm(e.Metadata.IntrospectionEndpoint, url.Values{"token": {token}}, Bearer(pat))
 	if x.Status != http.StatusOK {
-		t.Fatalf("introspection answered %s", told(x))
+		t.Blockf("introspection answered %s", told(x))
 	}
 	return x.JSON(t)
 }

@@ -60,6 +60,27 @@ func must(t *T, err error) {
 	case errors.As(err, &l):
 		t.Skipf("%s", l.why)
 	default:
-		t.Fatalf("%v", err)
+		t.Blockf("%v", err)
 	}
+}
+
+// Shared gives a thing that a check package makes once per run. It is closed with the Env; close may be nil. An error is
+// kept for the whole run.
+func (e *Env) Shared(ctx context.Context, key string, build func(ctx context.Context) (value any, close func() error, err error)) (any, error) {
+	e.mu.Lock()
+	f, ok := e.fixtures["shared "+key]
+	if !ok {
+		f = &fixture{}
+		e.fixtures["shared "+key] = f
+	}
+	e.mu.Unlock()
+	return shareOne(ctx, e, f, func() (any, time.Time, error) {
+		value, closing, err := build(ctx)
+		if closing != nil {
+			e.mu.Lock()
+			e.closing = append(e.closing, closing)
+			e.mu.Unlock()
+		}
+		return value, time.Time{}, err
+	})
 }

@@ -259,7 +259,7 @@ func (h *profileHooks) pages(ctx context.Context, how HookHow, q HookRequest) (e
 		h.env.remember(who, b)
 	}()
 	<-done
-	if len(side.messages) > 0 {
+	if side.failed || side.skipped || side.blocked {
 		return errors.New(strings.Join(side.messages, "; "))
 	}
 	return nil

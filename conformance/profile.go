@@ -28,27 +28,27 @@ func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d)
 // got, how pages are filled in, how an owner's policy is set, and what the server does not offer. Values in {{…}} are
 // filled in where they are used; docs/conformance/README.md lists them all.
 type Profile struct {
-	Server  string   `yaml:"server" validate:"required,max=120"` // name and version, for reports
-	Issuer  string   `yaml:"issuer" validate:"required,url"`
-	TLS     TLS      `yaml:"tls"`
-	MaxWait Duration `yaml:"max_wait"`                            // checks that would wait longer are skipped; zero: 5s
-	Timeout Duration `yaml:"timeout"`                             // of one request; zero: 20s
-	Pace    int      `yaml:"pace" validate:"omitempty,min=1"`     // requests a second at most; zero: no limit
-	Scopes  []string `yaml:"scopes" validate:"omitempty,unique"`  // at least four names; none: view, print, add, crop
-	Sends   Headers  `yaml:"headers" validate:"omitempty,max=20"` // added to every request, for test systems behind a gate
-	People  People   `yaml:"people" validate:"omitempty,dive"`    // alice, carol, bob, dave
-	Clients Clients  `yaml:"clients"`                             // C1, C2, P1, RS1, RS2
-	PAT     PATHow   `yaml:"pat"`                                 // how an owner's protection token is got
-	Party   PartyHow `yaml:"party"`                               // how a requesting party is made known
-	Pages   []Step   `yaml:"pages" validate:"omitempty,dive"`     // what to do with the forms of the server's pages, first match wins
-	Home    string   `yaml:"home"`                                // a page that asks a person to sign in; "" where none is needed
-	Hooks   HookSet  `yaml:"hooks"`                               // policies, approvals
-	Push    PushHow  `yaml:"claim_push"`                          // the suite's own OpenID provider
-	Life    Lives    `yaml:"lifetimes"`                           // what is known of the server's lifetimes
-	Offers  []Need   `yaml:"offers" validate:"omitempty,unique"`  // what cannot be read in the discovery document
-	Absent  Absences `yaml:"absent"`                              // need: why the server has no such thing
-	RS      RSHow    `yaml:"resource_server"`                     // a resource server to examine
-	Harness HarnHow  `yaml:"client_harness"`                      // a client to examine
+	Server    string   `yaml:"server" validate:"required,max=120"` // name and version, for reports
+	Issuer    string   `yaml:"issuer" validate:"required,url"`
+	TLS       TLS      `yaml:"tls"`
+	MaxWait   Duration `yaml:"max_wait"`                            // checks that would wait longer are skipped; zero: 5s
+	Timeout   Duration `yaml:"timeout"`                             // of one request; zero: 20s
+	Pace      int      `yaml:"pace" validate:"omitempty,min=1"`     // requests a second at most; zero: no limit
+	Scopes    []string `yaml:"scopes" validate:"omitempty,unique"`  // at least four names; none: view, print, add, crop
+	Sends     Headers  `yaml:"headers" validate:"omitempty,max=20"` // added to every request, for test systems behind a gate
+	People    People   `yaml:"people" validate:"omitempty,dive"`    // alice, carol, bob, dave
+	Clients   Clients  `yaml:"clients"`                             // C1, C2, P1, RS1, RS2
+	PAT       PATHow   `yaml:"pat"`                                 // how an owner's protection token is got
+	Party     PartyHow `yaml:"party"`                               // how a requesting party is made known
+	Pages     []Step   `yaml:"pages" validate:"omitempty,dive"`     // what to do with the forms of the server's pages, first match wins
+	Home      string   `yaml:"home"`                                // a page that asks a person to sign in; "" where none is needed
+	Hooks     HookSet  `yaml:"hooks"`                               // policies, approvals
+	Push      PushHow  `yaml:"claim_push"`                          // the suite's own OpenID provider
+	Lifetimes Lives    `yaml:"lifetimes"`                           // what is known of the server's lifetimes
+	Offers    []Need   `yaml:"offers" validate:"omitempty,unique"`  // what cannot be read in the discovery document
+	Absent    Absences `yaml:"absent"`                              // need: why the server has no such thing
+	RS        RSHow    `yaml:"resource_server"`                     // a resource server to examine
+	Harness   HarnHow  `yaml:"client_harness"`                      // a client to examine
 }
 
 // TLS is trust beyond the system's.

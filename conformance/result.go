@@ -10,6 +10,9 @@ const (
 	Pass Verdict = "pass"
 	Fail Verdict = "fail"
 	Skip Verdict = "skip"
+
+	// Blocked: what the check stands on could not be had, so nothing is known of what it asks. Never a pass.
+	Blocked Verdict = "blocked"
 )
 
 // Result is what became of one check.
@@ -33,4 +36,37 @@ type Run struct {
 	Took     time.Duration
 	Results  []Result // in the order of the checks
 	Metadata map[string]any
+}
+
+// Counts are the numbers of a run.
+type Counts struct{ Pass, Fail, Blocked, Skip int }
+
+// Total is how many checks there are.
+func (c Counts) Total() int { return c.Pass + c.Fail + c.Blocked + c.Skip }
+
+// Count counts the results that keep holds for; nil counts all.
+func (r Run) Count(keep func(Result) bool) Counts {
+	var c Counts
+	for _, one := range r.Results {
+		if keep != nil && !keep(one) {
+			continue
+		}
+		switch one.Verdict {
+		case Pass:
+			c.Pass++
+		case Skip:
+			c.Skip++
+		case Blocked:
+			c.Blocked++
+		default:
+			c.Fail++
+		}
+	}
+	return c
+}
+
+// Passed tells that no absolute demand failed and none was left without an answer that should have had one.
+func (r Run) Passed() bool {
+	c := r.Count(func(one Result) bool { return one.Check.Level == LevelMust })
+	return c.Fail == 0 && c.Blocked == 0
 }

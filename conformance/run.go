@@ -88,7 +88,7 @@ func execute(ctx context.Context, env *Env, c Check, o RunOptions) Result {
 	limited, cancel := context.WithTimeoutCause(ctx, o.Timeout, fmt.Errorf("the check took longer than %s", o.Timeout))
 	t := &T{ctx: limited, env: env, check: c}
 	t.guard(func() { c.Run(t) })
-	if limited.Err() != nil && !t.skipped {
+	if limited.Err() != nil && !t.skipped && !t.blocked {
 		t.Errorf("%v", context.Cause(limited))
 	}
 	cancel()
@@ -97,6 +97,8 @@ func execute(ctx context.Context, env *Env, c Check, o RunOptions) Result {
 	switch {
 	case t.failed:
 		r.Verdict = Fail
+	case t.blocked:
+		r.Verdict = Blocked
 	case t.skipped:
 		r.Verdict = Skip
 	default:
@@ -138,13 +140,14 @@ func (t *T) finish(ctx context.Context) {
 	defer cancel()
 	t.ctx = limited
 	before := struct {
-		failed, skipped bool
-		messages, log   []string
-		kept            []*Exchange
-		dropped         int
-	}{t.failed, t.skipped, t.messages, t.log, t.kept, t.dropped}
+		failed, skipped, blocked bool
+		messages, log            []string
+		kept                     []*Exchange
+		dropped                  int
+	}{t.failed, t.skipped, t.blocked, t.messages, t.log, t.kept, t.dropped}
 	for i := len(list) - 1; i >= 0; i-- {
 		t.guard(list[i])
 	}
-	t.failed, t.skipped, t.messages, t.log, t.kept, t.dropped = before.failed, before.skipped, before.messages, before.log, before.kept, before.dropped
+	t.failed, t.skipped, t.blocked = before.failed, before.skipped, before.blocked
+	t.messages, t.log, t.kept, t.dropped = before.messages, before.log, before.kept, before.dropped
 }

@@ -20,6 +20,7 @@ type T struct {
 	mu       sync.Mutex
 	failed   bool
 	skipped  bool
+	blocked  bool
 	messages []string
 	log      []string
 	kept     []*Exchange
@@ -63,6 +64,16 @@ func (t *T) Skipf(format string, args ...any) {
 	runtime.Goexit()
 }
 
+// Blockf stops the check because what it stands on could not be had: a fixture the server refused, a page that did not
+// come. That is no verdict on what the check asks, and never a pass: a run with a blocked MUST check does not succeed.
+func (t *T) Blockf(format string, args ...any) {
+	t.mu.Lock()
+	t.blocked = true
+	t.messages = append(t.messages, "could not be examined: "+fmt.Sprintf(format, args...))
+	t.mu.Unlock()
+	runtime.Goexit()
+}
+
 // Logf tells something for the reader of the result.
 func (t *T) Logf(format string, args ...any) {
 	t.mu.Lock()
@@ -95,16 +106,14 @@ func (t *T) Cleanup(f func()) {
 }
 
 // Wait sleeps, or skips the check when the profile does not want to wait that long, or stops it when its time is over.
+// Where the suite holds the server's clock, time only seems to pass, for everybody: a check that waits for more than a few
+// seconds is Serial.
 func (t *T) Wait(d time.Duration, forWhat string) {
-	if limit := t.env.Profile.MaxWait.Duration(); d > limit {
+	if limit := t.env.Profile.MaxWait.Duration(); d > limit && !t.env.warps {
 		t.Skipf("would wait %s for %s; the profile's max_wait is %s", d.Round(time.Second), forWhat, limit)
 	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-t.ctx.Done():
-		t.Fatalf("stopped while waiting for %s: %v", forWhat, context.Cause(t.ctx))
+	if err := t.env.sleep(t.ctx, d); err != nil {
+		t.Blockf("stopped while waiting for %s: %v", forWhat, err)
 	}
 }
 
