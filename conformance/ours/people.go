@@ -121,3 +121,6 @@ func (s *Server) Options(h *conformance.Options) conformance.Options {
 	}
 	return o
 }
+
+// Random is the randomness of the process.
+func Random() io.Reader { return rand.Reader }
