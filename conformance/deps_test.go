@@ -49,6 +49,7 @@ var imports = map[string][]string{
 	"conformance":                          {"umaas/uma", "scopes", "github.com/lestrrat-go/jwx/v2/…", "golang.org/x/net/html/…", "github.com/goccy/go-yaml", "github.com/go-playground/validator/v10"},
 	"conformance/register":                 {"conformance", "github.com/goccy/go-yaml"},
 	"conformance/report":                   {"conformance", "conformance/register", "golang.org/x/term"},
+	"conformance/suites":                   {"conformance", "conformance/grant", "conformance/federated", "conformance/heart", "conformance/rsduty", "conformance/clientduty"},
 	"conformance/grant":                    {"conformance", "umaas/uma", "scopes", "github.com/lestrrat-go/jwx/v2/…"},
 	"conformance/federated":                {"conformance", "umaas/uma", "scopes"},
 	"conformance/heart":                    {"conformance", "umaas/uma", "scopes", "github.com/lestrrat-go/jwx/v2/…"},

@@ -217,3 +217,10 @@ func loopback(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
+
+// At is the profile for another issuer, with the same rules for it.
+func (p Profile) At(issuer string) (Profile, error) {
+	p.Issuer = issuer
+	p.defaults()
+	return p, errors.Join(p.mistakes()...)
+}

@@ -31,7 +31,7 @@ func Execute(ctx context.Context, env *Env, checks []Check, o RunOptions) Run {
 		o.Timeout = time.Minute
 	}
 	run := Run{
-		Issuer: env.Issuer, Server: env.Profile.Server, Suite: o.Suite, Started: env.now(), Metadata: env.Raw, Results: make([]Result, len(checks)),
+		Issuer: env.Issuer, Server: env.Profile.Server, Suite: o.Suite, Started: time.Now(), Metadata: env.Raw, Results: make([]Result, len(checks)),
 	}
 	var report sync.Mutex
 	one := func(i int) {
@@ -64,14 +64,13 @@ func Execute(ctx context.Context, env *Env, checks []Check, o RunOptions) Run {
 			one(i)
 		}
 	}
-	run.Took = env.now().Sub(run.Started)
+	run.Took = time.Since(run.Started)
 	return run
 }
 
 // execute runs one check.
 func execute(ctx context.Context, env *Env, c Check, o RunOptions) Result {
-	r := Result{Check: c, Started: env.now()}
-	defer func() { r.Took = env.now().Sub(r.Started) }()
+	r := Result{Check: c, Started: time.Now()}
 	if ctx.Err() != nil {
 		r.Verdict, r.Messages = Skip, []string{"the run was stopped: " + context.Cause(ctx).Error()}
 		return r
@@ -104,7 +103,7 @@ func execute(ctx context.Context, env *Env, c Check, o RunOptions) Result {
 	default:
 		r.Verdict = Pass
 	}
-	r.Took = env.now().Sub(r.Started)
+	r.Took = time.Since(r.Started)
 	return r
 }
 

@@ -113,6 +113,9 @@ func Pages() []conformance.Step {
 // Options are what NewEnv needs beside the profile, with h in place of the server's own handler where it is not nil.
 func (s *Server) Options(h *conformance.Options) conformance.Options {
 	o := conformance.Options{Transport: Transport(s.Handler), Hooks: s, Provider: s.provider, Now: s.Clock.Now, Sleep: s.Clock.Sleep, Random: rand.Reader}
+	if len(s.Core().Metadata().UMAProfilesSupported) == 0 {
+		o.Provider = nil // no claim token format is accepted
+	}
 	if h != nil && h.Transport != nil {
 		o.Transport = h.Transport
 	}
