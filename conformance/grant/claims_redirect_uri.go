@@ -148,7 +148,7 @@ func everyRegistered(t *conformance.T) {
 	for _, target := range c.ClaimsRedirectURIs {
 		_, ticket := fresh(t)
 		g := t.Gather(c, ticket, conformance.Bob, conformance.GatherOptions{RedirectURI: target})
-		if g.Redirect == nil || !strings.HasPrefix(g.Redirect.String(), target) {
+		if want, err := url.Parse(target); g.Redirect == nil || err != nil || bare(g.Redirect) != bare(want) {
 			t.Errorf("registered is %s, the requesting party was not sent there (%s)", target, g.Told())
 		}
 	}
@@ -171,7 +171,7 @@ func optionalWithOne(t *conformance.T) {
 	}
 	_, ticket := fresh(t)
 	g := t.Gather(c, ticket, conformance.Bob, conformance.GatherOptions{RedirectURI: conformance.NoRedirectURI})
-	if g.Redirect == nil || !strings.HasPrefix(g.Redirect.String(), c.ClaimsRedirectURIs[0]) {
+	if g.Redirect == nil || bare(g.Redirect) != c.ClaimsRedirectURIs[0] {
 		t.Errorf("the requesting party was not sent to the one registered URI (%s)", g.Told())
 	}
 }
@@ -247,8 +247,5 @@ func queryKept(t *conformance.T) {
 		if !slices.Equal(got[name], values) {
 			t.Errorf("the query had %s=%q, in the redirect it is %q", name, values, got[name])
 		}
-	}
-	if g.Ticket == "" {
-		t.Errorf("the redirect has no ticket beside the kept query")
 	}
 }

@@ -12,10 +12,6 @@ import (
 func clientAuthentication() []check {
 	return []check{
 		{
-			ID: "grant.client.confidential", Level: must, Covers: []string{"G-022"}, Run: confidentialClient,
-			Title: "The grant works for a confidential client",
-		},
-		{
 			ID: "grant.client.public", Level: must, Covers: []string{"G-022"}, Needs: []need{conformance.NeedPublicClient}, Run: publicClient,
 			Title: "The grant works for a public client",
 		},
@@ -35,13 +31,6 @@ func clientAuthentication() []check {
 			ID: "grant.client.none", Level: must, Covers: []string{"G-022", "G-039"}, Run: nobody,
 			Title: "A ticket presented by nobody is refused",
 		},
-	}
-}
-
-func confidentialClient(t *conformance.T) {
-	_, ticket := fresh(t)
-	if x := t.Redeem(c1(t), ticket, nil); !assessed(x) {
-		t.Errorf("a confidential client's request was not assessed (%s)", told(x))
 	}
 }
 

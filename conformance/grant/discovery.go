@@ -40,10 +40,6 @@ func discovery() []check {
 			Title: "A server that takes ID Tokens as pushed claims says so in its discovery document",
 		},
 		{
-			ID: "grant.discovery.both-parts", Level: may, Covers: []string{"G-001"}, Run: bothParts,
-			Title: "The server offers Federated Authorization beside the grant",
-		},
-		{
 			ID: "grant.discovery.transport", Level: should, Covers: []string{"G-107"}, Run: transport,
 			Title: "Every address in the discovery document is served over TLS, loopback excepted",
 		},
@@ -132,14 +128,6 @@ func claimProfiles(t *conformance.T) {
 	list, _ := texts(t.Env().Raw["uma_profiles_supported"])
 	if !slices.Contains(list, formatIDToken) {
 		t.Errorf("uma_profiles_supported does not name %s", formatIDToken)
-	}
-}
-
-func bothParts(t *conformance.T) {
-	for _, name := range []string{"permission_endpoint", "resource_registration_endpoint"} {
-		if s, _ := t.Env().Raw[name].(string); !absolute(s) {
-			t.Errorf("%s is missing", name)
-		}
 	}
 }
 

@@ -118,11 +118,11 @@ func nothingGathered(t *conformance.T) {
 
 func declined(t *conformance.T) {
 	_, ticket := fresh(t)
-	g := t.Gather(c1(t), ticket, conformance.Bob, conformance.GatherOptions{Cancel: true, State: "s-1"})
+	g := t.Gather(c1(t), ticket, conformance.Bob, conformance.GatherOptions{Cancel: true, State: "s-2"})
 	if g.Redirect == nil {
 		t.Skipf("the profile does not say how a requesting party declines (pages with for: cancel), or the server offers no way")
 	}
-	want := url.Values{"error": {"access_denied"}, "state": {"s-1"}}
+	want := url.Values{"error": {"access_denied"}, "state": {"s-2"}}
 	for name := range want {
 		if got := g.Redirect.Query().Get(name); got != want.Get(name) {
 			t.Errorf("want %s=%s, got %q", name, want.Get(name), got)

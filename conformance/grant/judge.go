@@ -24,6 +24,11 @@ const (
 	may    = conformance.LevelMay
 )
 
+// The error codes of the token endpoint that come before any assessment (RFC 6749 §5.2, Grant §3.3.6).
+var protocolErrors = []string{
+	"invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type", "invalid_scope",
+}
+
 // Decisions of an assessment. access_denied is none of Grant §3.3.6, but servers use it for one, and that has a check of
 // its own.
 var decisions = []string{uma.ErrNeedInfo.Code, uma.ErrRequestDenied.Code, uma.ErrRequestSubmitted.Code, uma.ErrAccessDenied.Code}

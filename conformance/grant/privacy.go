@@ -1,8 +1,6 @@
 package grant
 
 import (
-	"slices"
-
 	"github.com/umaas/umaas/conformance"
 	"github.com/umaas/umaas/umaas/uma"
 )
@@ -13,11 +11,6 @@ func privacy() []check {
 		{
 			ID: "grant.privacy.owner-untold", Level: should, Covers: []string{"G-007", "G-136"}, Run: ownerUntold,
 			Title: "An answer to whoever holds a ticket does not name the resource owner, the resource or its scopes",
-		},
-		{
-			ID: "grant.privacy.rpt-from-page", Level: must, Covers: []string{"G-116"}, Run: rptNotOnPages,
-			Needs: []need{conformance.NeedGather, conformance.NeedPolicy},
-			Title: "The requesting party sees no token: the pages hold none",
 		},
 		{
 			ID: "grant.privacy.cors", Level: should, Covers: []string{"G-107"}, Run: noCredentialsForAnybody,
@@ -35,20 +28,6 @@ func ownerUntold(t *conformance.T) {
 		t.Blockf("an RPT was issued")
 	}
 	wantOpaque(t, "the answer "+x.OAuthError(), string(x.Body), alice.Email, r.ID, r.Name)
-}
-
-func rptNotOnPages(t *conformance.T) {
-	_, ticket := shared(t)
-	g := t.Gather(c1(t), ticket, conformance.Bob, conformance.GatherOptions{})
-	if g.Ticket == "" {
-		t.Blockf("the interaction gave no ticket (%s)", g.Told())
-	}
-	names := []string{"access_token", "id_token", "rpt"}
-	for name := range g.Redirect.Query() {
-		if slices.Contains(names, name) {
-			t.Errorf("the browser is sent on with %s", name)
-		}
-	}
 }
 
 // noCredentialsForAnybody: a wildcard together with credentials, or any origin mirrored with credentials.

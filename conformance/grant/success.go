@@ -15,7 +15,7 @@ func success() []check {
 	needs := []need{conformance.NeedPolicy, conformance.NeedParty}
 	return []check{
 		{
-			ID: "grant.success.shape", Level: must, Covers: []string{"G-067", "G-075"}, Needs: needs, Run: successShape,
+			ID: "grant.success.shape", Level: must, Covers: []string{"G-022", "G-067", "G-075"}, Needs: needs, Run: successShape,
 			Title: "A success is status 200 with a JSON object that has access_token and token_type",
 		},
 		{
@@ -112,7 +112,7 @@ func rptUnguessable(t *conformance.T) {
 }
 
 func oneParty(t *conformance.T) {
-	r := t.Resource(conformance.Alice, conformance.RS1)
+	r := t.Resource(conformance.Alice, conformance.RS1, t.Env().Scopes(3)...)
 	t.Permit(conformance.PolicySpec{Resource: r, Party: conformance.Bob})
 	t.Permit(conformance.PolicySpec{Resource: r, Party: conformance.Dave})
 	bob := token(t, t.Obtain(c1(t), asked(t, r), conformance.Bob, nil))

@@ -176,7 +176,7 @@ func raced(t *conformance.T, c conformance.Client, ticket string) []*exchange {
 }
 
 func race(t *conformance.T) {
-	_, ticket := fresh(t)
+	ticket := asked(t, t.Resource(conformance.Alice, conformance.RS1, t.Env().Scopes(3)...))
 	past := 0
 	for _, x := range raced(t, c1(t), ticket) {
 		switch {
@@ -227,7 +227,7 @@ func deadAfterInvalidScope(t *conformance.T) {
 func deadAfterDenial(t *conformance.T) {
 	r, x := firstSubmitted(t, conformance.Bob)
 	t.Answer(conformance.Alice, conformance.Deny, r)
-	ticket := x.Text("ticket")
+	ticket := pollWith(t, x)
 	if second := t.Redeem(c1(t), ticket, nil); second.OAuthError() != uma.ErrRequestDenied.Code {
 		t.Blockf("after the owner's denial the poll was not answered with request_denied (%s)", told(second))
 	}
@@ -236,7 +236,7 @@ func deadAfterDenial(t *conformance.T) {
 
 func deadAfterSubmission(t *conformance.T) {
 	_, x := firstSubmitted(t, conformance.Bob)
-	ticket := x.Text("ticket")
+	ticket := pollWith(t, x)
 	if second := t.Redeem(c1(t), ticket, nil); second.OAuthError() != uma.ErrRequestSubmitted.Code {
 		t.Blockf("the poll was not answered with request_submitted (%s)", told(second))
 	}
@@ -276,6 +276,9 @@ func wantDeadAtClaims(t *conformance.T, p *conformance.Page, before string) {
 func foreignClient(t *conformance.T) {
 	_, x := firstNeedInfo(t, c1(t))
 	next := x.Text("ticket")
+	if next == "" {
+		t.Blockf("need_info came without a ticket")
+	}
 	wantError(t, t.Redeem(t.Client(conformance.C2), next, nil), http.StatusBadRequest, uma.ErrInvalidGrant.Code)
 }
 

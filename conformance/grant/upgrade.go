@@ -26,7 +26,7 @@ func upgrade() []check {
 		},
 		{
 			ID: "grant.upgrade.consistent", Level: should, Covers: []string{"G-078"}, Needs: needs, Run: consistent,
-			Title: "The same request is upgraded each time, or never",
+			Title: "An RPT is upgraded each time it is sent along, or never",
 		},
 		{
 			ID: "grant.upgrade.not-without-rpt", Level: must, Covers: []string{"G-073", "G-074"}, Needs: needs, Run: notWithoutRPT,
@@ -116,9 +116,11 @@ func oldRevoked(t *conformance.T) {
 }
 
 func consistent(t *conformance.T) {
-	one, two := upgrades(t), upgrades(t)
-	if flagged(t, one.answer) != flagged(t, two.answer) {
-		t.Errorf("of two equal requests one was upgraded and one not")
+	one := upgrades(t)
+	_, ticket := shared(t)
+	_, again := grantedTo(t, c1(t), ticket, url.Values{"rpt": {one.rpt}})
+	if flagged(t, one.answer) != flagged(t, again) {
+		t.Errorf("of two RPTs sent along, the second got with the first, one was upgraded and one not")
 	}
 }
 
@@ -135,10 +137,10 @@ func notWithoutRPT(t *conformance.T) {
 }
 
 func oldKept(t *conformance.T) {
-	g := t.Grant(c1(t), conformance.Alice, conformance.RS1, conformance.Bob)
-	_, ticket := shared(t)
-	grantedTo(t, c1(t), ticket, nil)
-	if !t.Active(alicePAT(t), g.RPT) {
+	r, ticket := shared(t)
+	first, _ := grantedTo(t, c1(t), ticket, nil)
+	grantedTo(t, c1(t), t.Ticket(conformance.Alice, conformance.RS1, r.Permission(r.Scopes[1])), nil)
+	if !t.Active(alicePAT(t), first) {
 		t.Errorf("a new RPT ended the earlier one although nothing was upgraded")
 	}
 }

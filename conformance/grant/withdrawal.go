@@ -57,8 +57,8 @@ func withdrawnRequest(t *conformance.T) {
 }
 
 func othersStay(t *conformance.T) {
-	one := t.Grant(c1(t), conformance.Alice, conformance.RS1, conformance.Bob)
-	two := t.Grant(c1(t), conformance.Alice, conformance.RS1, conformance.Bob)
+	one := t.Grant(c1(t), conformance.Alice, conformance.RS1, conformance.Bob, t.Env().Scopes(4)...)
+	two := t.Grant(c1(t), conformance.Alice, conformance.RS1, conformance.Bob, t.Env().Scopes(4)...)
 	t.Revoke(one.Policy)
 	if got := t.Permissions(alicePAT(t), two.RPT)[two.Resource.ID]; len(got) == 0 {
 		t.Errorf("a policy of another resource was taken back, and this RPT lost its permissions")
