@@ -125,9 +125,15 @@ func pageOf(r conformance.Result, reg register.Register) pageCheck {
 	return c
 }
 
+// shownBody bounds a body on the page; the JSON report has more.
+const shownBody = 3 << 10
+
 func body(raw []byte) string {
 	if len(raw) == 0 {
 		return ""
+	}
+	if len(raw) > shownBody {
+		return "\n" + strings.ToValidUTF8(string(raw[:shownBody]), "") + "\n…"
 	}
 	return "\n" + string(raw)
 }

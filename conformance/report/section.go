@@ -1,6 +1,7 @@
 package report
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/umaas/umaas/conformance"
@@ -64,6 +65,25 @@ func Sections(r conformance.Run) []Section {
 		out[i].Counts = conformance.Run{Results: out[i].Results}.Count(nil)
 	}
 	return out
+}
+
+// Words says the section's numbers.
+func (s Section) Words() string {
+	c := s.Counts
+	var parts []string
+	if n := c.Total() - c.Skip; n > 0 {
+		parts = append(parts, fmt.Sprintf("%d of %d met", c.Pass, n))
+	}
+	if c.Fail > 0 {
+		parts = append(parts, fmt.Sprintf("%d not met", c.Fail))
+	}
+	if c.Blocked > 0 {
+		parts = append(parts, fmt.Sprintf("%d not examined", c.Blocked))
+	}
+	if c.Skip > 0 {
+		parts = append(parts, fmt.Sprintf("%d skipped", c.Skip))
+	}
+	return strings.Join(parts, ", ")
 }
 
 // Demand is a statement that a check covers.

@@ -89,7 +89,7 @@ func (t *Terminal) in(colour, text string) string {
 // for which reasons, and the sentence that sums it up.
 func (t *Terminal) Table(r conformance.Run, reg register.Register) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s at %s\n\n", t.in(bold, r.Server), r.Issuer)
+	fmt.Fprintf(&b, "%s at %s\n\n", t.in(bold, calm(r.Server)), calm(r.Issuer))
 	t.numbers(&b, r)
 	t.details(&b, r, reg, conformance.Fail, "Not met")
 	t.details(&b, r, reg, conformance.Blocked, "Could not be examined")
@@ -101,6 +101,16 @@ func (t *Terminal) Table(r conformance.Run, reg register.Register) error {
 	fmt.Fprintf(&b, "%s %s in %s.\n", t.in(colour, Sentence(r)), plural(all.Total(), "check", "checks"), r.Took.Round(10*time.Millisecond))
 	_, err := io.WriteString(t.out, b.String())
 	return err
+}
+
+// calm keeps what a server wrote from steering the terminal.
+func calm(s string) string {
+	return strings.Map(func(c rune) rune {
+		if c < 0x20 && c != '\t' || c >= 0x7f && c < 0xa0 {
+			return ' '
+		}
+		return c
+	}, s)
 }
 
 func (t *Terminal) numbers(b *strings.Builder, r conformance.Run) {
@@ -147,7 +157,7 @@ func (t *Terminal) details(b *strings.Builder, r conformance.Run, reg register.R
 			fmt.Fprintf(b, "      %s §%s %s: %s\n", d.ID, d.Section, d.Level, d.Says)
 		}
 		for _, m := range one.Messages {
-			fmt.Fprintf(b, "      → %s\n", m)
+			fmt.Fprintf(b, "      → %s\n", calm(m))
 		}
 	}
 	if !first {
@@ -160,7 +170,7 @@ func (t *Terminal) skipped(b *strings.Builder, r conformance.Run) {
 	by := map[string]int{}
 	for _, one := range r.Results {
 		if one.Verdict == conformance.Skip {
-			by[strings.Join(one.Messages, "; ")]++
+			by[calm(strings.Join(one.Messages, "; "))]++
 		}
 	}
 	if len(by) == 0 {
