@@ -66,7 +66,7 @@ func numbers(list []int) string {
 	return strings.Join(words, " or ")
 }
 
-// descriptions' own address.
+// collection is the address of all descriptions.
 func collection(t *conformance.T) string {
 	if u := t.Env().Metadata.ResourceRegistrationEndpoint; u != "" {
 		return u
@@ -155,7 +155,11 @@ func list(t *conformance.T, pat string) []string {
 	if x.Status != http.StatusOK || json.Unmarshal(x.Body, &raw) != nil {
 		t.Blockf("the list could not be read: %d (%s)", x.Status, told(x))
 	}
-	return texts(raw)
+	ids := texts(raw)
+	if len(ids) != len(raw) {
+		t.Blockf("the list has elements that are no strings")
+	}
+	return ids
 }
 
 // texts keeps the strings of a JSON array.
@@ -253,3 +257,23 @@ func scopesOf(introspected object, id string) (scopes []string, named bool) {
 // twoOwners are protection tokens of two owners at one resource server. Where the profile's way to get a PAT stands for
 // one owner only, the fixture skips.
 func twoOwners(t *conformance.T) (first, second string) { return t.PAT(alice, rs1), t.PAT(carol, rs1) }
+
+// own registers a resource of the suite's own type with alice's PAT at RS1.
+func own(t *conformance.T) conformance.Resource {
+	d := describe(t)
+	d["type"] = "https://conformance.invalid/federated"
+	name, _ := d["name"].(string)
+	return conformance.Resource{ID: registered(t, t.PAT(alice, rs1), d), Owner: alice, RS: rs1, Scopes: t.Env().Scopes(2), Name: name}
+}
+
+// some is an RPT of bob for all of a resource of alice.
+func some(t *conformance.T) conformance.Granted {
+	g := conformance.Granted{PAT: t.PAT(alice, rs1), Resource: own(t)}
+	g.Policy = t.Permit(conformance.PolicySpec{Resource: g.Resource, Party: bob})
+	g.Ticket = t.Ticket(alice, rs1, g.Resource.Permission())
+	g.Answer = t.Obtain(t.Client(c1), g.Ticket, bob, nil)
+	if g.RPT = g.Answer.Text("access_token"); g.RPT == "" {
+		t.Blockf("a policy lets %s have all of the resource, and yet no RPT came: %d (%s)", bob, g.Answer.Status, told(g.Answer))
+	}
+	return g
+}

@@ -53,8 +53,6 @@ func introspection() []check {
 	}
 }
 
-func some(t *conformance.T) conformance.Granted { return t.Grant(t.Client(c1), alice, rs1, bob) }
-
 func active(t *conformance.T) {
 	g := some(t)
 	x := about(t, g.PAT, g.RPT, nil)
@@ -165,6 +163,7 @@ func orderOfTimes(t *conformance.T) {
 
 func hint(t *conformance.T) {
 	g := some(t)
+	activeObject(t, g)
 	for _, word := range []string{"access_token", "refresh_token", "something_else"} {
 		var o object
 		x := about(t, g.PAT, g.RPT, url.Values{"token_type_hint": {word}})

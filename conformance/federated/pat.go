@@ -126,7 +126,7 @@ func revokedPAT(t *conformance.T) {
 }
 
 func rptAsPAT(t *conformance.T) {
-	g := t.Grant(t.Client(c1), alice, rs1, bob)
+	g := some(t)
 	refused(t, "with an RPT", g.RPT, http.StatusUnauthorized, http.StatusForbidden)
 }
 

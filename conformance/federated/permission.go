@@ -80,7 +80,7 @@ func zeroScopes(t *conformance.T) {
 }
 
 func distinctTickets(t *conformance.T) {
-	pat, r := t.PAT(alice, rs1), t.Resource(alice, rs1)
+	pat, r := t.PAT(alice, rs1), own(t)
 	first, second := ask(t, pat, permission(r.ID, r.Scopes...)).Text("ticket"), ask(t, pat, permission(r.ID, r.Scopes...)).Text("ticket")
 	if first == "" || second == "" {
 		t.Blockf("no ticket")
@@ -101,7 +101,7 @@ func redeemed(t *conformance.T, pat, ticket string, more url.Values) object {
 }
 
 func represents(t *conformance.T) {
-	r := t.Resource(alice, rs1)
+	r := own(t)
 	t.Permit(conformance.PolicySpec{Resource: r, Party: bob})
 	got, _ := scopesOf(redeemed(t, t.PAT(alice, rs1), t.Ticket(alice, rs1, r.Permission(r.Scopes[0])), nil), r.ID)
 	if !sameSet(got, r.Scopes[:1]) {
@@ -110,7 +110,7 @@ func represents(t *conformance.T) {
 }
 
 func representsAll(t *conformance.T) {
-	a, b := t.Resource(alice, rs1), t.Resource(alice, rs1)
+	a, b := own(t), own(t)
 	t.Permit(conformance.PolicySpec{Resource: a, Party: bob})
 	t.Permit(conformance.PolicySpec{Resource: b, Party: bob})
 	rpt := redeemed(t, t.PAT(alice, rs1), t.Ticket(alice, rs1, a.Permission(), b.Permission(b.Scopes[0])), nil)

@@ -99,7 +99,7 @@ func scopeAdded(t *conformance.T) {
 
 func scopeLeavesRPT(t *conformance.T) {
 	scopes := t.Env().Scopes(2)
-	g := t.Grant(t.Client(c1), alice, rs1, bob)
+	g := some(t)
 	if had, _ := scopesOf(activeObject(t, g), g.Resource.ID); !slices.Contains(had, scopes[1]) {
 		t.Blockf("the RPT has not both scopes to begin with")
 	}
@@ -201,7 +201,7 @@ func deleteTickets(t *conformance.T) {
 }
 
 func deleteLeavesRPT(t *conformance.T) {
-	g := t.Grant(t.Client(c1), alice, rs1, bob)
+	g := some(t)
 	activeObject(t, g)
 	deleted(t, g.PAT, g.Resource.ID)
 	if _, named := scopesOf(about(t, g.PAT, g.RPT, nil).JSON(t), g.Resource.ID); named {
@@ -211,7 +211,7 @@ func deleteLeavesRPT(t *conformance.T) {
 
 func deleteOpenTicket(t *conformance.T) {
 	pat := t.PAT(alice, rs1)
-	r := t.Resource(alice, rs1)
+	r := own(t)
 	t.Permit(conformance.PolicySpec{Resource: r, Party: bob})
 	ticket := t.Ticket(alice, rs1, uma.Permission{ResourceID: r.ID, Scopes: r.Scopes})
 	deleted(t, pat, r.ID)

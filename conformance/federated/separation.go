@@ -80,7 +80,7 @@ func noOracle(t *conformance.T) {
 	mine, other := twoOwners(t)
 	id := registered(t, mine, describe(t))
 	foreign := answered(t, t.Get(at(t, id), other))
-	unknown := answered(t, t.Get(at(t, t.Env().Fresh("none")), other))
+	unknown := answered(t, t.Get(at(t, t.Env().Fresh("nowhere")), other))
 	if foreign.Status/100 == 2 {
 		return // separation.owner-read judges that
 	}
