@@ -95,7 +95,7 @@ func issuerValue(t *conformance.T) {
 }
 
 func claimsEndpoint(t *conformance.T) {
-	v, present := t.Env().Raw["claims_interaction_endpoint"]
+	v, present := t.Get(t.Env().Issuer+uma.WellKnownUMA, "").JSON(t)["claims_interaction_endpoint"]
 	if !present {
 		t.Skipf("not offered: the discovery document has no claims_interaction_endpoint")
 	}

@@ -130,7 +130,8 @@ var arrivalFaults = map[string]mutation.Mutation{
 func (b *book) revisits(used func(ticket string) bool) wrapper {
 	return mutation.Around(atClaims, func(ex *mutation.Exchange, next http.Handler) {
 		b.mu.Lock()
-		again := used(ex.Request.URL.Query().Get("ticket"))
+		ticket := ex.Request.URL.Query().Get("ticket")
+		again := ticket != "" && used(ticket)
 		b.mu.Unlock()
 		if ex.Serve(next); again && outward(ex) {
 			page(ex, http.StatusOK, "please sign in")
@@ -166,8 +167,8 @@ var returnFaults = map[string]mutation.Mutation{
 			ex.Header.Set("Location", strings.Replace(to, "access_denied", "server_error", 1))
 		}
 	})},
-	"grant.redirect-back.referrer": arrival(func(ex *mutation.Exchange, _ url.Values) {
-		if ex.Request.Header.Get("Cookie") == "" && ex.Status < 400 && !outward(ex) {
+	"grant.redirect-back.referrer": arrival(func(ex *mutation.Exchange, q url.Values) {
+		if q.Get("state") == "s-1" && ex.Request.Header.Get("Cookie") == "" && ex.Status < 400 && !outward(ex) {
 			page(ex, http.StatusOK, "please sign in")
 			ex.Header.Del("Referrer-Policy")
 		}

@@ -157,20 +157,27 @@ var successFaults = map[string]mutation.Mutation{
 	"grant.success.no-ticket":       member("success", "ticket", "another"),
 	"grant.success.rpt-unguessable": repeats(func(a ask) bool { return a.one(2) }),
 	"grant.success.one-party":       repeats(func(a ask) bool { return a.one(3) }),
-	"grant.success.one-resource-server": booked(func(b *book) wrapper {
+	"grant.success.one-resource-server": twice("federated.inactive.other-rs", booked(func(b *book) wrapper {
 		return b.onIntrospection(func(ex *mutation.Exchange, r rpt) {
 			if asker := bearerOf(ex); b.holders[asker] != b.holders[r.pat] {
 				claimActive(ex, r.perms)
 			}
 		})
-	}),
-	"grant.success.one-owner": booked(func(b *book) wrapper {
+	})),
+	"grant.success.one-owner": twice("federated.inactive.other-owner", booked(func(b *book) wrapper {
 		return b.onIntrospection(func(ex *mutation.Exchange, r rpt) {
 			if asker := bearerOf(ex); asker != r.pat && b.holders[asker] == b.holders[r.pat] {
 				claimActive(ex, r.perms)
 			}
 		})
-	}),
+	})),
+}
+
+// twice is a fault that both Recommendations forbid in words of their own.
+func twice(other string, m mutation.Mutation) mutation.Mutation {
+	m.Also = []string{other}
+	m.Why = "introspection is the one window on whose an RPT is; Grant §1.3 and FedAuthz §5.1 with RFC 7662 §4 both say who may look through it"
+	return m
 }
 
 // repeats gives the RPT of an earlier equal ask again.
@@ -481,7 +488,7 @@ var ticketFaults = map[string]mutation.Mutation{
 		ex.SetJSON(map[string]any{"access_token": b.won[ex.Form.Get("ticket")], "token_type": "Bearer"})
 	}),
 	"grant.tickets.race": replays(func(b *book, a ask, ex *mutation.Exchange) bool {
-		return b.counts[ex.Form.Get("ticket")] > 2
+		return a.from != "" && b.counts[ex.Form.Get("ticket")] > 2
 	}, moreNeeded),
 	"grant.tickets.race-success": replays(func(b *book, a ask, ex *mutation.Exchange) bool {
 		return firstWas("success")(b, a, ex) && b.counts[ex.Form.Get("ticket")] > 2
@@ -524,8 +531,10 @@ func (b *book) renamed(name func(n int, a ask, real string) string) wrapper {
 			}
 		}),
 		b.before(atToken, func(ex *mutation.Exchange) bool {
-			if t, ok := real[ex.Form.Get("ticket")]; ok {
-				ex.Form.Set("ticket", t)
+			for i, t := range ex.Form["ticket"] {
+				if known, ok := real[t]; ok {
+					ex.Form["ticket"][i] = known
+				}
 			}
 			return false
 		}),

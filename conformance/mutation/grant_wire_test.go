@@ -55,11 +55,20 @@ var discoveryFaults = map[string]mutation.Mutation{
 	"grant.discovery.published": {Handler: mutation.After(mutation.At(http.MethodGet, uma.WellKnownUMA), func(ex *mutation.Exchange) {
 		ex.Header.Set("Content-Type", "text/plain")
 	})},
-	"grant.discovery.oauth-metadata":  document(func(m map[string]any) { delete(m, "response_types_supported") }),
-	"grant.discovery.issuer":          document(func(m map[string]any) { m["issuer"] = "http://127.0.0.1:9/" }),
-	"grant.discovery.claims-endpoint": document(func(m map[string]any) { m["claims_interaction_endpoint"] = "http://127.0.0.1:9/claims#here" }),
-	"grant.discovery.profiles":        document(func(m map[string]any) { m["uma_profiles_supported"] = []string{"no uri at all"} }),
-	"grant.discovery.transport":       document(func(m map[string]any) { m["userinfo_endpoint"] = "http://as.example/userinfo" }),
+	"grant.discovery.oauth-metadata": document(func(m map[string]any) { delete(m, "response_types_supported") }),
+	"grant.discovery.issuer":         document(func(m map[string]any) { m["issuer"] = "http://127.0.0.1:9/" }),
+	"grant.discovery.claims-endpoint": booked(func(b *book) wrapper {
+		reads := 0 // the first one is the suite's own: it has to find the endpoint
+		return mutation.After(mutation.At(http.MethodGet, uma.WellKnownUMA), func(ex *mutation.Exchange) {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			if reads++; reads > 1 {
+				ex.Edit(func(m map[string]any) { m["claims_interaction_endpoint"] = "http://127.0.0.1:9/claims#here" })
+			}
+		})
+	}),
+	"grant.discovery.profiles":  document(func(m map[string]any) { m["uma_profiles_supported"] = []string{"no uri at all"} }),
+	"grant.discovery.transport": document(func(m map[string]any) { m["userinfo_endpoint"] = "http://as.example/userinfo" }),
 }
 
 // registers changes a registration's metadata on the way in, when it matches.
