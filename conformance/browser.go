@@ -40,8 +40,8 @@ type Form struct {
 }
 
 // Input is one input of a form. Kind is the type of an input element ("text", "password", "checkbox", "radio", …),
-// "select" with one Input per option, or "textarea".
-type Input struct{ Name, Value, Kind, ID, Label string }
+// "select" with one Input per option, or "textarea". Heading is the heading it stands under.
+type Input struct{ Name, Value, Kind, ID, Label, Heading string }
 
 // Button submits a form; Action and Method stand for its own where it has them.
 type Button struct{ Name, Value, Text, ID, Action, Method string }

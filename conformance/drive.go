@@ -56,13 +56,13 @@ func match(list []Step, p *Page, values map[string]string, purposes []string) (i
 		if len(s.For) > 0 && !slices.ContainsFunc(s.For, func(f string) bool { return slices.Contains(purposes, f) }) {
 			continue
 		}
-		if s.Text != "" && !strings.Contains(p.Text, fill(s.Text, values)) {
-			continue
-		}
 		if s.Link != "" {
-			if followable(p, fill(s.Link, values)) != "" {
+			if len(followable(p, fill(s.Link, values))) > 0 {
 				return i, Form{}
 			}
+			continue
+		}
+		if s.Text != "" && !strings.Contains(p.Text, fill(s.Text, values)) {
 			continue
 		}
 		for _, f := range p.Forms {
@@ -85,18 +85,26 @@ func (s Step) fits(f Form) bool {
 	return ok
 }
 
-func followable(p *Page, part string) string {
+func followable(p *Page, part string) []string {
+	var out []string
 	for _, l := range p.Links {
-		if strings.Contains(l, part) {
-			return l
+		if strings.Contains(l, part) && !slices.Contains(out, l) {
+			out = append(out, l)
 		}
 	}
-	return ""
+	return out
 }
+
+// mostLinks are tried in search of the page that says what a step wants.
+const mostLinks = 60
 
 func (b *Browser) apply(s Step, f Form, values map[string]string) {
 	if s.Link != "" {
-		b.Open(followable(b.Page, fill(s.Link, values)))
+		for i, l := range followable(b.Page, fill(s.Link, values)) {
+			if p := b.Open(l); i >= mostLinks || p.Left != nil || strings.Contains(p.Text, fill(s.Text, values)) {
+				return
+			}
+		}
 		return
 	}
 	fields := url.Values{}
@@ -105,7 +113,7 @@ func (b *Browser) apply(s Step, f Form, values map[string]string) {
 	}
 	if s.Tick != "" {
 		for _, in := range f.Inputs {
-			if in.Kind != "checkbox" {
+			if in.Kind != "checkbox" || !strings.Contains(in.Heading, fill(s.Under, values)) {
 				continue
 			}
 			if _, known := fields[in.Name]; !known {

@@ -41,6 +41,7 @@ type Env struct {
 	fixtures map[string]*fixture
 	sessions map[string]*jar
 	closing  []func() error
+	pats     map[string]string // PAT to the resource server it was got for
 }
 
 // Options are what a program may put in place of the outside world. All may be left out.
@@ -64,7 +65,7 @@ func NewEnv(ctx context.Context, p Profile, o Options) (*Env, error) {
 	e := &Env{
 		Issuer: p.Issuer, Profile: p, http: o.Transport, hooks: o.Hooks, now: o.Now, random: o.Random, provided: o.Provider,
 		sleep: o.Sleep, warps: o.Sleep != nil,
-		fixtures: map[string]*fixture{}, sessions: map[string]*jar{},
+		fixtures: map[string]*fixture{}, sessions: map[string]*jar{}, pats: map[string]string{},
 	}
 	if e.sleep == nil {
 		e.sleep = sleep

@@ -22,15 +22,19 @@ type issued struct {
 func (e *Env) pat(t *T, owner, rs string, fresh bool) string {
 	who := t.person(owner)
 	client := e.client(t, rs)
-	if fresh {
+	get := func() (string, time.Time, error) {
 		p, err := e.getPAT(t, who, client)
-		must(t, err)
-		return p.token
-	}
-	return shared(t, "pat "+owner+" "+rs, func() (string, time.Time, error) {
-		p, err := e.getPAT(t, who, client)
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.pats[p.token] = rs
 		return p.token, p.good, err
-	})
+	}
+	if fresh {
+		token, _, err := get()
+		must(t, err)
+		return token
+	}
+	return shared(t, "pat "+owner+" "+rs, get)
 }
 
 func (e *Env) getPAT(t *T, who Person, c Client) (issued, error) {

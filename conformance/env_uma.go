@@ -22,9 +22,9 @@ func (e *Env) resource(t *T, owner, rs string, scopes []string) Resource {
 	}
 	r := Resource{Owner: owner, RS: rs, Scopes: slices.Clone(scopes), Name: e.Fresh("conformance ")}
 	pat := e.pat(t, owner, rs, false)
-	x := t.PostJSON(e.Metadata.ResourceRegistrationEndpoint, map[string]any{
-		"name": r.Name, "resource_scopes": scopes, "type": "https://conformance.invalid/resource",
-	}, pat)
+	description := map[string]any{"name": r.Name, "resource_scopes": scopes, "type": "https://conformance.invalid/resource"}
+	merge(description, e.Profile.Fixtures.Resource)
+	x := t.PostJSON(e.Metadata.ResourceRegistrationEndpoint, description, pat)
 	if r.ID = x.Text("_id"); x.Status != http.StatusCreated || r.ID == "" {
 		t.Blockf("a resource could not be registered: %s", told(x))
 	}
@@ -43,7 +43,7 @@ func (e *Env) ticket(t *T, owner, rs string, perms []uma.Permission) string {
 		t.Skipf("the server has no permission_endpoint")
 	}
 	var body any = perms
-	if len(perms) == 1 {
+	if len(perms) == 1 && e.Profile.Fixtures.PermissionRequest != "array" {
 		body = perms[0]
 	}
 	x := t.PostJSON(e.Metadata.PermissionEndpoint, body, e.pat(t, owner, rs, false))
@@ -213,11 +213,28 @@ func (e *Env) introspect(t *T, pat, token string) map[string]any {
 	if why := e.Missing(NeedIntrospection); why != "" {
 		t.Skipf("needs %s: %s", NeedIntrospection.Words(), why)
 	}
-	x := t.PostForm(e.Metadata.IntrospectionEndpoint, url.Values{"token": {token}}, Bearer(pat))
+	auth, form := Bearer(pat), url.Values{"token": {token}}
+	if e.Profile.Fixtures.Introspection == "client" {
+		auth = e.client(t, e.holder(pat)).Auth()
+	}
+	if hint := e.Profile.Fixtures.IntrospectionHint; hint != "" {
+		form.Set("token_type_hint", hint)
+	}
+	x := t.PostForm(e.Metadata.IntrospectionEndpoint, form, auth)
 	if x.Status != http.StatusOK {
 		t.Blockf("introspection answered %s", told(x))
 	}
 	return x.JSON(t)
+}
+
+// holder is the resource server that a shared PAT was got for; RS1 for one of a check's own.
+func (e *Env) holder(pat string) string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if rs, ok := e.pats[pat]; ok {
+		return rs
+	}
+	return RS1
 }
 
 func permissionsOf(m map[string]any) map[string][]string {

@@ -59,7 +59,7 @@ func (h *profileHooks) Hook(ctx context.Context, q HookRequest) (HookAnswer, err
 	case len(how.HTTP) > 0:
 		a, err = h.calls(ctx, how.HTTP, q)
 	case how.Open != "":
-		err = h.pages(ctx, *how, q)
+		a, err = h.pages(ctx, *how, q)
 	default:
 		return a, fmt.Errorf("%w: hooks.%s says neither command, http nor open", ErrNoHook, q.Action)
 	}
@@ -241,28 +241,44 @@ func member(v any, path []string) (string, bool) {
 }
 
 // pages drives the server's own pages as the owner. What is sent stays out of the check's result.
-func (h *profileHooks) pages(ctx context.Context, how HookHow, q HookRequest) (err error) {
+func (h *profileHooks) pages(ctx context.Context, how HookHow, q HookRequest) (HookAnswer, error) {
 	side := &T{ctx: ctx, env: h.env}
-	done := make(chan struct{})
-	go func() { // a fixture that cannot be made ends the goroutine
-		defer close(done)
+	var a HookAnswer
+	side.guard(func() { // a page that does not come ends it
 		who := side.person(q.OwnerName)
 		b := h.env.browserOf(side, who)
 		values := q.values()
 		values["name"], values["email"] = who.Name, who.Email
+		values["party_email"] = h.env.emailOf(q.Party)
 		b.Open(fill(how.Open, values))
-		page := b.steps(append(how.Pages[:len(how.Pages):len(how.Pages)], h.env.Profile.Pages...), values, fill(how.Done, values), []string{"hook", "home"})
-		if how.Done != "" && !strings.Contains(page.Text, fill(how.Done, values)) {
+		done := fill(how.Done, values)
+		list := append(how.Pages[:len(how.Pages):len(how.Pages)], h.env.Profile.Pages...)
+		page := b.steps(list, values, done, []string{"hook", "home"})
+		if done != "" && !strings.Contains(page.Text, done) || page.Exchange.Status >= http.StatusBadRequest {
 			side.Errorf("the pages came to a stop at %s", stopped(page))
 			return
 		}
+		if _, after, ok := strings.Cut(page.URL.String(), how.IDAfter); ok && how.IDAfter != "" {
+			a.ID, _, _ = strings.Cut(after, "?")
+		}
 		h.env.remember(who, b)
-	}()
-	<-done
+	})
 	if side.failed || side.skipped || side.blocked {
-		return errors.New(strings.Join(side.messages, "; "))
+		return a, errors.New(strings.Join(side.messages, "; "))
 	}
-	return nil
+	return a, nil
+}
+
+// emailOf is the address of the person who signs in by that name.
+func (e *Env) emailOf(login string) string {
+	for name, p := range e.Profile.People {
+		if p.Login == login && p.Email == "" {
+			return name + "@conformance.example"
+		} else if p.Login == login {
+			return p.Email
+		}
+	}
+	return ""
 }
 
 func clip(s string, most int) string {

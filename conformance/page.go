@@ -42,13 +42,16 @@ func readPage(at *url.URL, x *Exchange) *Page {
 }
 
 type pageReader struct {
-	page   *Page
-	base   *url.URL
-	labels map[string]string
+	page    *Page
+	base    *url.URL
+	labels  map[string]string
+	heading string
 }
 
 func (r *pageReader) node(n *html.Node) {
 	switch n.Data {
+	case "h1", "h2", "h3", "h4", "h5", "h6":
+		r.heading = words(n)
 	case "a":
 		if u, err := r.base.Parse(attr(n, "href")); err == nil && has(n, "href") {
 			r.page.Links = append(r.page.Links, u.String())
@@ -90,7 +93,7 @@ func (r *pageReader) owner(n *html.Node) *Form {
 
 func (r *pageReader) control(f *Form, n *html.Node) {
 	name, value, kind := attr(n, "name"), attr(n, "value"), strings.ToLower(attr(n, "type"))
-	in := Input{Name: name, Value: value, Kind: kind, ID: attr(n, "id"), Label: r.label(n)}
+	in := Input{Name: name, Value: value, Kind: kind, ID: attr(n, "id"), Label: r.label(n), Heading: r.heading}
 	switch {
 	case n.Data == "button" && kind != "button" && kind != "reset", n.Data == "input" && (kind == "submit" || kind == "image"):
 		b := Button{Name: name, Value: value, Text: words(n), ID: in.ID, Method: strings.ToUpper(attr(n, "formmethod"))}

@@ -28,27 +28,28 @@ func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d)
 // got, how pages are filled in, how an owner's policy is set, and what the server does not offer. Values in {{…}} are
 // filled in where they are used; docs/conformance/README.md lists them all.
 type Profile struct {
-	Server    string   `yaml:"server" validate:"required,max=120"` // name and version, for reports
-	Issuer    string   `yaml:"issuer" validate:"required,url"`
-	TLS       TLS      `yaml:"tls"`
-	MaxWait   Duration `yaml:"max_wait"`                            // checks that would wait longer are skipped; zero: 5s
-	Timeout   Duration `yaml:"timeout"`                             // of one request; zero: 20s
-	Pace      int      `yaml:"pace" validate:"omitempty,min=1"`     // requests a second at most; zero: no limit
-	Scopes    []string `yaml:"scopes" validate:"omitempty,unique"`  // at least four names; none: view, print, add, crop
-	Sends     Headers  `yaml:"headers" validate:"omitempty,max=20"` // added to every request, for test systems behind a gate
-	People    People   `yaml:"people" validate:"omitempty,dive"`    // alice, carol, bob, dave
-	Clients   Clients  `yaml:"clients"`                             // C1, C2, P1, RS1, RS2
-	PAT       PATHow   `yaml:"pat"`                                 // how an owner's protection token is got
-	Party     PartyHow `yaml:"party"`                               // how a requesting party is made known
-	Pages     []Step   `yaml:"pages" validate:"omitempty,dive"`     // what to do with the forms of the server's pages, first match wins
-	Home      string   `yaml:"home"`                                // a page that asks a person to sign in; "" where none is needed
-	Hooks     HookSet  `yaml:"hooks"`                               // policies, approvals
-	Push      PushHow  `yaml:"claim_push"`                          // the suite's own OpenID provider
-	Lifetimes Lives    `yaml:"lifetimes"`                           // what is known of the server's lifetimes
-	Offers    []Need   `yaml:"offers" validate:"omitempty,unique"`  // what cannot be read in the discovery document
-	Absent    Absences `yaml:"absent"`                              // need: why the server has no such thing
-	RS        RSHow    `yaml:"resource_server"`                     // a resource server to examine
-	Harness   HarnHow  `yaml:"client_harness"`                      // a client to examine
+	Server    string     `yaml:"server" validate:"required,max=120"` // name and version, for reports
+	Issuer    string     `yaml:"issuer" validate:"required,url"`
+	TLS       TLS        `yaml:"tls"`
+	MaxWait   Duration   `yaml:"max_wait"`                            // checks that would wait longer are skipped; zero: 5s
+	Timeout   Duration   `yaml:"timeout"`                             // of one request; zero: 20s
+	Pace      int        `yaml:"pace" validate:"omitempty,min=1"`     // requests a second at most; zero: no limit
+	Scopes    []string   `yaml:"scopes" validate:"omitempty,unique"`  // at least four names; none: view, print, add, crop
+	Sends     Headers    `yaml:"headers" validate:"omitempty,max=20"` // added to every request, for test systems behind a gate
+	People    People     `yaml:"people" validate:"omitempty,dive"`    // alice, carol, bob, dave
+	Clients   Clients    `yaml:"clients"`                             // C1, C2, P1, RS1, RS2
+	PAT       PATHow     `yaml:"pat"`                                 // how an owner's protection token is got
+	Party     PartyHow   `yaml:"party"`                               // how a requesting party is made known
+	Pages     []Step     `yaml:"pages" validate:"omitempty,dive"`     // what to do with the forms of the server's pages, first match wins
+	Home      string     `yaml:"home"`                                // a page that asks a person to sign in; "" where none is needed
+	Hooks     HookSet    `yaml:"hooks"`                               // policies, approvals
+	Push      PushHow    `yaml:"claim_push"`                          // the suite's own OpenID provider
+	Fixtures  FixtureHow `yaml:"fixtures"`                            // ways around what a server does not do, for the suite's own use
+	Lifetimes Lives      `yaml:"lifetimes"`                           // what is known of the server's lifetimes
+	Offers    []Need     `yaml:"offers" validate:"omitempty,unique"`  // what cannot be read in the discovery document
+	Absent    Absences   `yaml:"absent"`                              // need: why the server has no such thing
+	RS        RSHow      `yaml:"resource_server"`                     // a resource server to examine
+	Harness   HarnHow    `yaml:"client_harness"`                      // a client to examine
 }
 
 // TLS is trust beyond the system's.
@@ -121,6 +122,7 @@ type Step struct {
 	Link   string            `yaml:"link"`                                                                     // instead of a form: follow the first link that contains this
 	Fill   map[string]string `yaml:"fill"`
 	Tick   string            `yaml:"tick" validate:"omitempty,oneof=all none scopes"` // checkboxes; "": as they are
+	Under  string            `yaml:"under"`                                           // tick only those under a heading that contains this
 	Press  string            `yaml:"press"`                                           // "": the button above, or the first
 }
 
@@ -141,7 +143,8 @@ type HookHow struct {
 	HTTP    []HookCall `yaml:"http" validate:"excluded_with=Open,omitempty,min=1,dive"`
 	Open    string     `yaml:"open"` // an address to open as the owner, then Pages are driven with the purpose "hook"
 	Pages   []Step     `yaml:"pages" validate:"omitempty,dive"`
-	Done    string     `yaml:"done"` // words on the page at which the work is done; "": when no step matches any more
+	IDAfter string     `yaml:"id_after"` // the answer's id is what follows this in the last page's address
+	Done    string     `yaml:"done"`     // words on the page at which the work is done; "": when no step matches any more
 }
 
 // HookCall is one request of a hook. Strings may hold {{issuer}}, {{owner}}, {{owner_sub}}, {{password}}, {{pat}}, {{rs}},
@@ -157,6 +160,15 @@ type HookCall struct {
 	Form   map[string]string `yaml:"form"`
 	JSON   any               `yaml:"json"`
 	Keep   map[string]string `yaml:"keep"` // name: JSON member of the answer, "a.b.0.c"; the names id and token are the hook's answer
+}
+
+// FixtureHow lets the suite's fixtures go around a server's deviation, so that it fails the one check that asks about it and
+// does not block all others. Checks that ask about the thing itself pay no heed to it.
+type FixtureHow struct {
+	PermissionRequest string         `yaml:"permission_request" validate:"omitempty,oneof=array"` // send an array for one permission too
+	Introspection     string         `yaml:"introspection" validate:"omitempty,oneof=client"`     // authenticate as the resource server's client, not by PAT
+	IntrospectionHint string         `yaml:"introspection_hint"`                                  // token_type_hint of the fixtures
+	Resource          map[string]any `yaml:"resource"`                                            // members added to each resource description
 }
 
 // PushHow says how the server trusts the suite's own OpenID provider.
