@@ -234,8 +234,12 @@ func pctRevokedWithoutHint(t *conformance.T) {
 
 func pctRevokedByOthers(t *conformance.T) {
 	value := issuedPCT(t)
-	revoke(t, t.Client(conformance.C2), value, uma.HintPCT)
 	_, ticket := shared(t)
+	if x := presents(t, c1(t), ticket, value); x.Text("access_token") == "" {
+		t.Blockf("a new PCT is not honoured (%s)", told(x))
+	}
+	revoke(t, t.Client(conformance.C2), value, uma.HintPCT)
+	_, ticket = shared(t)
 	if x := presents(t, c1(t), ticket, value); x.Text("access_token") == "" {
 		t.Errorf("another client revoked the PCT (%s)", told(x))
 	}

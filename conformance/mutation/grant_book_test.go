@@ -56,13 +56,14 @@ type book struct {
 	sessions map[string]string     // "flow id": Cookie header of the browser that is in it
 	hidden   map[string]url.Values // of the pages' forms, by the path they go to
 	won      map[string]string     // RPT by ticket
+	origin   map[string]string     // resource server of the process a PCT came from, by PCT
 }
 
 func newBook() *book {
 	return &book{
 		scopes: map[string]int{}, asks: map[string]ask{}, answers: map[string]string{}, counts: map[string]int{}, flows: map[string]string{},
 		rpts: map[string]rpt{}, refresh: map[string]rpt{}, holders: map[string]string{}, auths: map[string]string{}, revoked: map[string]bool{},
-		fakes: map[string][]uma.Permission{}, sessions: map[string]string{}, hidden: map[string]url.Values{}, won: map[string]string{},
+		fakes: map[string][]uma.Permission{}, sessions: map[string]string{}, hidden: map[string]url.Values{}, won: map[string]string{}, origin: map[string]string{},
 	}
 }
 
