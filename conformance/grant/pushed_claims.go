@@ -125,8 +125,12 @@ func pushedLater(t *conformance.T) {
 }
 
 func pushedWithoutPolicy(t *conformance.T) {
-	_, ticket := fresh(t)
-	wantNoRPT(t, pushes(t, c1(t), ticket, idToken(t, c1(t), conformance.Bob, nil)), "a resource without any policy")
+	wantNoRPT(t, pushes(t, c1(t), closed(t), idToken(t, c1(t), conformance.Bob, nil)), "a resource without any policy")
+}
+
+// closed is a ticket for a resource with three scopes that nobody may see.
+func closed(t *conformance.T) string {
+	return asked(t, t.Resource(conformance.Alice, conformance.RS1, t.Env().Scopes(3)...))
 }
 
 func wantNoRPT(t *conformance.T, x *exchange, what string) {
@@ -181,7 +185,7 @@ func untrustedPusher(t *conformance.T) {
 }
 
 func badClaimsNeedInfo(t *conformance.T) {
-	_, ticket := fresh(t)
+	ticket := closed(t)
 	claims := t.Provider().Claims(t.Party(conformance.Bob), audience(t, c1(t)), nil)
 	x := pushes(t, c1(t), ticket, t.Provider().Sign(t, conformance.ForgeKey, claims))
 	if x.OAuthError() != uma.ErrNeedInfo.Code {

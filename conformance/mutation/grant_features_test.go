@@ -111,8 +111,12 @@ var pushFaults = map[string]mutation.Mutation{
 	"grant.discovery.claim-profiles": document(func(m map[string]any) { m["uma_profiles_supported"] = []string{"https://example.org/another"} }),
 	"grant.claims.first-request":     forgets("permission"),
 	"grant.claims.later-request":     forgets("need_info"),
-	"grant.claims.no-policy": believes(func(c claimToken, ex *mutation.Exchange) bool {
-		return c.good() && outcome(ex) == "request_submitted" && strings.Contains(ex.Form.Get("claim_token"), ".")
+	"grant.claims.no-policy": booked(func(b *book) wrapper {
+		return b.onTicket(func(ex *mutation.Exchange, a ask) {
+			if c, ok := pushed(ex); ok && outcome(ex) == "request_submitted" && b.registeredWith(a, 3) && c.good() {
+				b.invent(ex, a.perms)
+			}
+		})
 	}),
 	"grant.claims.other-person": {Hooks: func(h conformance.Hooks) conformance.Hooks { return everybody{h} }},
 	"grant.claims.foreign-key": believes(func(c claimToken, ex *mutation.Exchange) bool {

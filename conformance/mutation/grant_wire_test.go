@@ -67,7 +67,10 @@ var discoveryFaults = map[string]mutation.Mutation{
 			}
 		})
 	}),
-	"grant.discovery.profiles":  document(func(m map[string]any) { m["uma_profiles_supported"] = []string{"no uri at all"} }),
+	"grant.discovery.profiles": document(func(m map[string]any) {
+		known, _ := m["uma_profiles_supported"].([]any)
+		m["uma_profiles_supported"] = append(known, "no uri at all")
+	}),
 	"grant.discovery.transport": document(func(m map[string]any) { m["userinfo_endpoint"] = "http://as.example/userinfo" }),
 }
 
