@@ -215,6 +215,11 @@ func (e *Env) Fresh(prefix string) string {
 	return prefix + hex.EncodeToString(b[:])
 }
 
+// Hook acts at the server for people, as the profile says. ErrNoHook: it has no way.
+func (e *Env) Hook(ctx context.Context, q HookRequest) (HookAnswer, error) {
+	return e.hooks.Hook(ctx, q)
+}
+
 // Scopes are n different scope names of the profile, n at most 4.
 func (e *Env) Scopes(n int) []string { return append([]string(nil), e.Profile.Scopes[:n]...) }
 

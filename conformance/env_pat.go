@@ -161,6 +161,9 @@ func (e *Env) browserOf(t *T, who Person) *Browser {
 	return newBrowser(t)
 }
 
+// Remember keeps a browser in which a person is signed in for later checks; the first one of each person stays.
+func (e *Env) Remember(who Person, b *Browser) { e.remember(who, b) }
+
 // remember keeps a signed-in browser of a person for later checks. The first one stays: a check may do things to its own.
 func (e *Env) remember(who Person, b *Browser) {
 	e.mu.Lock()

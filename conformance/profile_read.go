@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -132,7 +133,12 @@ func (p *Profile) mistakes() []error {
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	var invalid validator.ValidationErrors
-	if err := validator.New(validator.WithRequiredStructEnabled()).Struct(p); errors.As(err, &invalid) {
+	v := validator.New(validator.WithRequiredStructEnabled())
+	v.RegisterTagNameFunc(func(f reflect.StructField) string {
+		name, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+		return name
+	})
+	if err := v.Struct(p); errors.As(err, &invalid) {
 		for _, f := range invalid {
 			bad("%s: not valid: %s", strings.TrimPrefix(f.Namespace(), "Profile."), wanted(f))
 		}
