@@ -131,8 +131,9 @@ func defaultDeny(t *conformance.T) {
 }
 
 func otherParty(t *conformance.T) {
-	_, ticket := shared(t)
-	if x := t.Obtain(c1(t), ticket, conformance.Dave, nil); x.Text("access_token") != "" {
+	r := t.Resource(conformance.Alice, conformance.RS1, t.Env().Scopes(3)...)
+	t.Permit(conformance.PolicySpec{Resource: r, Party: conformance.Bob})
+	if x := t.Obtain(c1(t), asked(t, r), conformance.Dave, nil); x.Text("access_token") != "" {
 		t.Errorf("a policy for %s gave %s an RPT", conformance.Bob, conformance.Dave)
 	}
 }

@@ -26,6 +26,7 @@ type claimToken struct {
 	}
 	Body struct {
 		Issuer   string          `json:"iss"`
+		Subject  string          `json:"sub"`
 		Audience json.RawMessage `json:"aud"`
 		Expires  int64           `json:"exp"`
 	}
@@ -118,7 +119,7 @@ var pushFaults = map[string]mutation.Mutation{
 			}
 		})
 	}),
-	"grant.claims.other-person": {Hooks: func(h conformance.Hooks) conformance.Hooks { return everybody{h} }},
+	"grant.claims.other-person": believes(func(c claimToken, _ *mutation.Exchange) bool { return c.good() && c.Body.Subject == "dave" }),
 	"grant.claims.foreign-key": believes(func(c claimToken, ex *mutation.Exchange) bool {
 		return c.Head.Alg == "ES256" && strings.HasPrefix(c.Body.Issuer, "http://127.0.0.1") && !c.good() && !c.changed() && !bareID(ex)
 	}),

@@ -129,13 +129,13 @@ var assessmentFaults = map[string]mutation.Mutation{
 	}),
 }
 
-// everybody lets Dave have what Bob is given.
+// everybody lets Dave have what Bob is given, where that is three scopes.
 type everybody struct{ conformance.Hooks }
 
 // Hook implements conformance.Hooks.
 func (e everybody) Hook(ctx context.Context, q conformance.HookRequest) (conformance.HookAnswer, error) {
 	a, err := e.Hooks.Hook(ctx, q)
-	if err != nil || q.Action != "permit" || q.Party != "bob" {
+	if err != nil || q.Action != "permit" || q.Party != "bob" || len(q.Scopes) != 3 {
 		return a, err
 	}
 	s, ok := e.Hooks.(*ours.Server)

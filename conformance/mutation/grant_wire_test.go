@@ -235,7 +235,12 @@ var failureFaults = map[string]mutation.Mutation{
 	"grant.need-info.hints": replyOf("need_info", func(ex *mutation.Exchange) {
 		ex.Edit(func(m map[string]any) { delete(m, "required_claims"); delete(m, "redirect_user") })
 	}),
-	"grant.need-info.required-claims": member("need_info", "required_claims", []any{map[string]any{"claim_token_format": "a text"}}),
+	"grant.need-info.required-claims": replyOf("need_info", func(ex *mutation.Exchange) {
+		ex.Edit(func(m map[string]any) {
+			known, _ := m["required_claims"].([]any)
+			m["required_claims"] = append(known, map[string]any{"claim_token_format": "a text", "friendly_name": 5})
+		})
+	}),
 	"grant.need-info.redirect-user":   member("need_info", "redirect_user", "http://127.0.0.1:9/claims#here"),
 	"grant.need-info.redirect-user-works": {Handler: mutation.Chain(
 		replyOf("need_info", func(ex *mutation.Exchange) {
