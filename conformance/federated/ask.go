@@ -182,8 +182,11 @@ func sameSet(a, b []string) bool {
 	return slices.Equal(x, y)
 }
 
-// ask sends a permission request.
+// ask sends a permission request: an object for one permission, unless the profile says that the server takes arrays alone.
 func ask(t *conformance.T, pat string, body any) *exchange {
+	if one, ok := body.(object); ok && t.Env().Profile.Fixtures.PermissionRequest == "array" {
+		body = []any{one}
+	}
 	return answered(t, t.PostJSON(permissionEndpoint(t), body, pat))
 }
 
@@ -201,8 +204,24 @@ func raw(t *conformance.T, method, target, body, pat string) *exchange {
 	}))
 }
 
-// about sends an introspection request with a PAT.
+// about sends an introspection request with a PAT; with the resource server's own credentials where the profile says that
+// the server takes no PAT (introspection.active judges that).
 func about(t *conformance.T, pat, token string, more url.Values) *exchange {
+	if t.Env().Profile.Fixtures.Introspection == "client" {
+		form := url.Values{"token": {token}}
+		if hint := t.Env().Profile.Fixtures.IntrospectionHint; hint != "" {
+			form.Set("token_type_hint", hint)
+		}
+		for name, values := range more {
+			form[name] = values
+		}
+		return answered(t, t.PostForm(t.Env().Metadata.IntrospectionEndpoint, form, t.RS(rs1).Client.Auth()))
+	}
+	return withPAT(t, pat, token, more)
+}
+
+// withPAT introspects as FedAuthz §5.1 has it.
+func withPAT(t *conformance.T, pat, token string, more url.Values) *exchange {
 	t.Require(conformance.NeedIntrospection)
 	form := url.Values{"token": {token}}
 	for name, values := range more {

@@ -18,7 +18,7 @@ func errorMessages() []check {
 			Title: "A refused permission request has the member error, one code",
 		},
 		{
-			ID: "federated.error.texts", Level: must, Covers: []string{"F-073"}, Run: errorTexts,
+			ID: "federated.error.texts", Level: must, Covers: []string{"F-072", "F-073"}, Run: errorTexts,
 			Title: "error_description and error_uri, where they are given, are strings",
 		},
 		{

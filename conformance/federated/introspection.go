@@ -55,7 +55,7 @@ func introspection() []check {
 
 func active(t *conformance.T) {
 	g := some(t)
-	x := about(t, g.PAT, g.RPT, nil)
+	x := withPAT(t, g.PAT, g.RPT, nil)
 	if !want(t, x, "introspection", http.StatusOK) {
 		return
 	}

@@ -68,7 +68,10 @@ func inactiveBare(t *conformance.T) {
 
 // tellsNothing judges an introspection by somebody without a part in the grant.
 func tellsNothing(t *conformance.T, g conformance.Granted, pat string) {
-	o := about(t, pat, g.RPT, nil).JSON(t)
+	if t.Env().Profile.Fixtures.Introspection == "client" {
+		t.Skipf("the server takes no PAT for introspection (another check judges that), so none can be told apart")
+	}
+	o := withPAT(t, pat, g.RPT, nil).JSON(t)
 	if _, named := scopesOf(o, g.Resource.ID); named {
 		t.Errorf("the permissions are told to somebody who has no part in them (RFC 7662 §4)")
 	}

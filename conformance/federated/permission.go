@@ -16,6 +16,10 @@ func permissions() []check {
 			Title: "A permission request answers 201",
 		},
 		{
+			ID: "federated.permission.object", Level: must, Covers: []string{"F-054"}, Run: objectRequest,
+			Title: "One permission can be asked for with one object, without an array",
+		},
+		{
 			ID: "federated.permission.ticket", Level: must, Covers: []string{"F-058"}, Run: ticketMember,
 			Title: "The answer is a JSON object with the string ticket",
 		},
@@ -45,6 +49,14 @@ func permissions() []check {
 func ticketStatus(t *conformance.T) {
 	r := t.Resource(alice, rs1)
 	want(t, ask(t, t.PAT(alice, rs1), permission(r.ID, r.Scopes...)), "the permission request", http.StatusCreated)
+}
+
+func objectRequest(t *conformance.T) {
+	r := t.Resource(alice, rs1)
+	x := answered(t, t.PostJSON(permissionEndpoint(t), permission(r.ID, r.Scopes...), t.PAT(alice, rs1)))
+	if x.Status/100 != 2 {
+		t.Errorf("a single object is answered with %d (%s)", x.Status, told(x))
+	}
 }
 
 func ticketMember(t *conformance.T) {

@@ -90,6 +90,9 @@ func emptyArray(t *conformance.T) {
 
 func malformedRequest(t *conformance.T) {
 	pat, r := t.PAT(alice, rs1), t.Resource(alice, rs1)
+	if t.Env().Profile.Fixtures.PermissionRequest == "array" {
+		t.Skipf("the server takes no single object (another check judges that), so what else it refuses says nothing")
+	}
 	for what, body := range map[string]string{
 		"an empty body": "", "cut JSON": `{"resource_id":"` + r.ID + `","resource_scopes":[]`, "a string": `"` + r.ID + `"`, "null": "null",
 		"scopes as a string": `{"resource_id":"` + r.ID + `","resource_scopes":"` + r.Scopes[0] + `"}`, "a number as id": `{"resource_id":7,"resource_scopes":[]}`,

@@ -262,6 +262,11 @@ var fedTokens = map[string]mutation.Mutation{
 				return true
 			}))
 	})},
+	"federated.pat.status": {Handler: mutation.After(fedProtection, func(ex *mutation.Exchange) {
+		if ex.Status == http.StatusUnauthorized && strings.HasPrefix(fedBearerOf(ex.Request), "unknown") {
+			ex.Status = http.StatusForbidden
+		}
+	})},
 	"federated.pat.bearer": {Handler: mutation.Before(fedProtection, func(ex *mutation.Exchange) bool {
 		scheme, _, _ := strings.Cut(ex.Request.Header.Get("Authorization"), " ")
 		if scheme == "" || scheme == "Bearer" || !strings.EqualFold(scheme, "Bearer") {

@@ -5,6 +5,7 @@ import (
 	"github.com/umaas/umaas/conformance"
 	"github.com/umaas/umaas/conformance/federated"
 	"github.com/umaas/umaas/conformance/grant"
+	"github.com/umaas/umaas/conformance/rsduty"
 )
 
 // All are the checks of all suites.
@@ -12,5 +13,6 @@ func All() []conformance.Check {
 	var out []conformance.Check
 	out = append(out, grant.Checks()...)
 	out = append(out, federated.Checks()...)
+	out = append(out, rsduty.Checks()...)
 	return out
 }
