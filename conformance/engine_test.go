@@ -271,7 +271,7 @@ func TestSelect(t *testing.T) {
 
 // The provider's good token is what it says; every forgery differs in the one way its name says.
 func TestProvider(t *testing.T) {
-	provider, err := conformance.NewProvider("127.0.0.1:0", "", time.Now, strings.NewReader(strings.Repeat("random bytes that are not ", 4000)))
+	provider, err := conformance.NewProvider(t.Context(), "127.0.0.1:0", "", time.Now, strings.NewReader(strings.Repeat("random bytes that are not ", 4000)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -92,7 +92,7 @@ func NewEnv(ctx context.Context, p Profile, o Options) (*Env, error) {
 		return nil, err
 	}
 	if e.provided == nil && p.Push.Listen != "" {
-		provider, err := NewProvider(p.Push.Listen, p.Push.Issuer, e.now, e.random)
+		provider, err := NewProvider(ctx, p.Push.Listen, p.Push.Issuer, e.now, e.random)
 		if err != nil {
 			return nil, err
 		}

@@ -23,7 +23,7 @@ const profileLimit = 1 << 20
 // ReadProfile reads a profile file. ${NAME} in it is replaced by the environment variable, so that secrets need not stand
 // in the file.
 func ReadProfile(file string) (Profile, error) {
-	raw, err := os.ReadFile(file)
+	raw, err := os.ReadFile(file) //nolint:gosec // the user names the file
 	if err != nil {
 		return Profile{}, fmt.Errorf("profile: %w", err)
 	}

@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/hmac"
@@ -33,8 +34,8 @@ type Provider struct {
 
 // NewProvider serves on a loopback address ("127.0.0.1:0" takes a free port). issuer is what the tokens say; "" is http://
 // and the address. A path in issuer is served too.
-func NewProvider(listen, issuer string, now func() time.Time, random io.Reader) (*Provider, error) {
-	l, err := net.Listen("tcp", listen)
+func NewProvider(ctx context.Context, listen, issuer string, now func() time.Time, random io.Reader) (*Provider, error) {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", listen)
 	if err != nil {
 		return nil, fmt.Errorf("the suite's OpenID provider: %w", err)
 	}

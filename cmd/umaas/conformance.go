@@ -139,7 +139,7 @@ func (r *conformanceRun) write(run conformance.Run, reg register.Register) error
 
 // writeReport keeps the file to the user: a report shows traffic, secrets shortened.
 func writeReport(file string, run conformance.Run, reg register.Register, write func(io.Writer, conformance.Run, register.Register) error) error {
-	f, err := os.OpenFile(file, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	f, err := os.OpenFile(file, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600) //nolint:gosec // the user names the file
 	if err != nil {
 		return fmt.Errorf("report: %w", err)
 	}

@@ -39,7 +39,7 @@ func TestSuite(t *testing.T) {
 			return startOurs(t, o)
 		}},
 		{name: "three services", start: func(t *testing.T, o ours.Options) *ours.Server {
-			o.Services, o.Engine = 3, memkv.New(memkv.Options{Conflict: func() bool { return rand.IntN(3) == 0 }}) //nolint:gosec // no secret
+			o.Services, o.Engine = 3, memkv.New(memkv.Options{Conflict: func() bool { return rand.IntN(3) == 0 }})
 			return startOurs(t, o)
 		}},
 	} {
@@ -83,14 +83,15 @@ func startOurs(t *testing.T, o ours.Options) *ours.Server {
 
 func suiteOn(t *testing.T, start func(*testing.T, ours.Options) *ours.Server, network bool) conformance.Run {
 	t.Helper()
-	provider, err := conformance.NewProvider("127.0.0.1:0", "", time.Now, ours.Random())
+	clock := &ours.Clock{}
+	provider, err := conformance.NewProvider(t.Context(), "127.0.0.1:0", "", clock.Now, ours.Random())
 	check(t, err)
 	t.Cleanup(func() {
 		if err := provider.Close(); err != nil {
 			t.Errorf("close: %v", err)
 		}
 	})
-	o := ours.Options{Provider: provider}
+	o := ours.Options{Provider: provider, Clock: clock}
 	var s *ours.Server
 	if network {
 		front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.Handler.ServeHTTP(w, r) }))

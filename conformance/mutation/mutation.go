@@ -39,12 +39,13 @@ type Mutation struct {
 
 // Run gives the result of every check under a mutation. The zero Mutation is the honest server.
 func Run(ctx context.Context, m Mutation, checks []conformance.Check) (_ conformance.Run, err error) {
-	provider, err := conformance.NewProvider("127.0.0.1:0", "", time.Now, ours.Random())
+	clock := &ours.Clock{}
+	provider, err := conformance.NewProvider(ctx, "127.0.0.1:0", "", clock.Now, ours.Random())
 	if err != nil {
 		return conformance.Run{}, err
 	}
 	defer func() { err = errors.Join(err, provider.Close()) }()
-	s, err := ours.Start(ctx, ours.Options{Adjust: m.Adjust, Provider: provider})
+	s, err := ours.Start(ctx, ours.Options{Adjust: m.Adjust, Provider: provider, Clock: clock})
 	if err != nil {
 		return conformance.Run{}, err
 	}
@@ -72,7 +73,7 @@ func Run(ctx context.Context, m Mutation, checks []conformance.Check) (_ conform
 func Judge(r conformance.Run, id string, m Mutation) error {
 	var errs []error
 	if len(m.Also) > 0 && m.Why == "" {
-		errs = append(errs, errors.New("Also needs a reason in Why"))
+		errs = append(errs, errors.New("a mutation with Also needs a reason in Why"))
 	}
 	want := append([]string{id}, m.Also...)
 	for _, one := range r.Results {
@@ -202,8 +203,9 @@ func (ex *Exchange) Serve(next http.Handler) {
 		ex.Status, ex.Body = http.StatusBadGateway, []byte(err.Error())
 		return
 	}
+	defer func() { _ = res.Body.Close() }() // from memory
 	ex.Status, ex.Header = res.StatusCode, res.Header
-	ex.Body, _ = io.ReadAll(res.Body) // from memory
+	ex.Body, _ = io.ReadAll(res.Body) // likewise
 	ex.restore()
 }
 
@@ -258,7 +260,7 @@ func (ex *Exchange) write(w http.ResponseWriter) {
 		h.Set("Content-Length", strconv.Itoa(len(ex.Body)))
 	}
 	w.WriteHeader(ex.Status)
-	_, _ = w.Write(ex.Body) // into memory
+	_, _ = w.Write(ex.Body) //nolint:gosec // into the memory of a test
 }
 
 // EditJSON is After for JSON answers of one status (0: any).

@@ -35,6 +35,7 @@ type Options struct {
 	Services int                   // over the one engine; 0: 1
 	Adjust   func(*umaas.Limits)   // shorter lifetimes
 	Provider *conformance.Provider // an OpenID provider the server trusts
+	Clock    *Clock                // nil: one of its own; a provider that shares it stays in step
 	Logger   *slog.Logger          // nil: nothing is logged
 }
 
@@ -78,9 +79,12 @@ func (kept) Close() error { return nil }
 
 // Start boots the services, adds the people and clients of the suite, and returns when requests can be served.
 func Start(ctx context.Context, o Options) (_ *Server, err error) {
-	s := &Server{Issuer: o.Issuer, Clock: &Clock{}, engine: o.Engine, people: map[string]umaas.Account{}, provider: o.Provider}
+	s := &Server{Issuer: o.Issuer, Clock: o.Clock, engine: o.Engine, people: map[string]umaas.Account{}, provider: o.Provider}
 	if s.Issuer == "" {
 		s.Issuer = Issuer
+	}
+	if s.Clock == nil {
+		s.Clock = &Clock{}
 	}
 	if s.engine == nil {
 		s.engine = memkv.New(memkv.Options{})
