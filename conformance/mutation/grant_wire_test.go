@@ -241,7 +241,7 @@ var failureFaults = map[string]mutation.Mutation{
 			m["required_claims"] = append(known, map[string]any{"claim_token_format": "a text", "friendly_name": 5})
 		})
 	}),
-	"grant.need-info.redirect-user":   member("need_info", "redirect_user", "http://127.0.0.1:9/claims#here"),
+	"grant.need-info.redirect-user": member("need_info", "redirect_user", "http://127.0.0.1:9/claims#here"),
 	"grant.need-info.redirect-user-works": {Handler: mutation.Chain(
 		replyOf("need_info", func(ex *mutation.Exchange) {
 			ex.Edit(func(m map[string]any) { m["redirect_user"] = "http://127.0.0.1:9/claims?id=1" })
