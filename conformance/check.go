@@ -2,8 +2,10 @@ package conformance
 
 import (
 	"fmt"
+	"maps"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -70,6 +72,9 @@ var needWords = map[Need]string{
 	NeedScopeParam: "a client pre-registered for a scope", NeedDPoP: "DPoP", NeedPKCE: "PKCE on tickets", NeedCORS: "CORS",
 	NeedHEART: "the HEART profile", NeedRS: "a resource server to examine", NeedClient: "a client to examine",
 }
+
+// Needs are all needs, in alphabetical order.
+func Needs() []Need { return slices.Sorted(maps.Keys(needWords)) }
 
 // Words says a need to a person.
 func (n Need) Words() string {

@@ -49,6 +49,7 @@ type Options struct {
 	Transport http.RoundTripper // how the server is reached; nil: the network, with the profile's TLS settings
 	Hooks     Hooks             // acts for people; nil: the profile's hooks
 	Provider  *Provider         // already running; nil: started when the profile asks for one
+	Alone     bool      // no authorization server is examined, and the issuer is not asked for its discovery document
 	Now       func() time.Time
 	Random    io.Reader
 
@@ -88,8 +89,10 @@ func NewEnv(ctx context.Context, p Profile, o Options) (*Env, error) {
 	if e.hooks == nil {
 		e.hooks = &profileHooks{env: e}
 	}
-	if err := e.discover(ctx); err != nil {
-		return nil, err
+	if !o.Alone {
+		if err := e.discover(ctx); err != nil {
+			return nil, err
+		}
 	}
 	if e.provided == nil && p.Push.Listen != "" {
 		provider, err := NewProvider(ctx, p.Push.Listen, p.Push.Issuer, e.now, e.random)

@@ -96,9 +96,9 @@ func (e *Env) fromProfile(n Need) (why string, known bool) {
 		}
 		return "", true
 	case NeedRS:
-		return lacks(p.RS.Resource == "" && p.RS.Listen == "", "the profile names no resource server to examine (resource_server)")
+		return lacks(p.RS.Resource == "" || p.RS.Listen == "", "the profile names no resource server to examine (resource_server)")
 	case NeedClient:
-		return lacks(len(p.Harness.Command) == 0 && len(p.Harness.Settings) == 0, "the profile names no client to examine (client_harness)")
+		return lacks(len(p.Harness.Command) == 0, "the profile names no client to examine (client_harness)")
 	default:
 		return "", false
 	}

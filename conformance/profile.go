@@ -189,13 +189,11 @@ type Lives struct {
 // RSHow names a resource server to examine. Its checks reach it over HTTP, and its authorization server is played by the
 // suite.
 type RSHow struct {
-	Listen   string            `yaml:"listen" validate:"omitempty,hostname_port"` // where the suite plays the authorization server
-	Resource string            `yaml:"resource" validate:"omitempty,url"`         // a protected address
-	Settings map[string]string `yaml:"settings"`
+	Listen   string `yaml:"listen" validate:"omitempty,hostname_port"` // where the suite plays the authorization server
+	Resource string `yaml:"resource" validate:"omitempty,url"`         // a protected address
 }
 
 // HarnHow names a client to examine: a command that takes {{resource}} and prints what it got.
 type HarnHow struct {
-	Command  []string          `yaml:"command"`
-	Settings map[string]string `yaml:"settings"`
+	Command []string `yaml:"command"`
 }

@@ -212,10 +212,9 @@ func wanted(f validator.FieldError) string {
 
 func needNames() []string {
 	var out []string
-	for n := range needWords {
+	for _, n := range Needs() {
 		out = append(out, string(n))
 	}
-	slices.Sort(out)
 	return out
 }
 

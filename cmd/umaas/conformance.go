@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -103,7 +104,8 @@ func (r *conformanceRun) run(c *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	env, err := conformance.NewEnv(c.Context(), profile, conformance.Options{})
+	alone := !slices.ContainsFunc(checks, func(c conformance.Check) bool { return c.Subject == conformance.SubjectAS })
+	env, err := conformance.NewEnv(c.Context(), profile, conformance.Options{Alone: alone})
 	if err != nil {
 		return unusable{err}
 	}
