@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/umaas/umaas/conformance"
 	"github.com/umaas/umaas/conformance/mutation"
+	"github.com/umaas/umaas/conformance/suites"
 )
 
 // slots bounds the mutants that live at a time, over all tables.
@@ -128,6 +130,29 @@ func TestJudge(t *testing.T) {
 		})
 	}
 	wait.Wait()
-	_ = honest
-	_ = judge
+}
+
+// A suite that is run is a suite whose checks are put to their mutations here.
+func TestEverySuiteIsJudged(t *testing.T) {
+	judged := map[string]string{
+		"grant": "TestGrantMutations", "federated": "TestFederatedMutations", "rs": "TestResourceServerMutations", "heart": "TestHEARTMutations",
+		"client": "TestClientMutations",
+	}
+	raw := ""
+	files, err := filepath.Glob("*_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw += string(text)
+	}
+	for _, c := range suites.All() {
+		if name := judged[c.Suite()]; name == "" || !strings.Contains(raw, "\nfunc "+name+"(") {
+			t.Errorf("%s: no test puts the suite %s to its mutations", c.ID, c.Suite())
+		}
+	}
 }
