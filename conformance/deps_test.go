@@ -47,10 +47,19 @@ var imports = map[string][]string{
 	"resourceserver/rstest":                {"resourceserver", "umaas/uma", "scopes"},
 	"resolver":                             {"umaas/uma", "resourceserver", "resourceserver/asclient", "resourceserver/state", "scopes", "rsc.io/qr", "golang.org/x/time/rate"},
 	"resolver/client":                      {"umaas/uma"},
+	"conformance":                          {"umaas/uma", "scopes", "github.com/lestrrat-go/jwx/v2/…", "golang.org/x/net/html/…", "github.com/goccy/go-yaml", "github.com/go-playground/validator/v10"},
+	"conformance/register":                 {"conformance", "github.com/goccy/go-yaml"},
+	"conformance/report":                   {"conformance", "conformance/register", "golang.org/x/term"},
+	"conformance/suites":                   {"conformance", "conformance/grant", "conformance/federated", "conformance/heart", "conformance/rsduty", "conformance/clientduty"},
+	"conformance/grant":                    {"conformance", "umaas/uma", "scopes", "github.com/lestrrat-go/jwx/v2/…"},
+	"conformance/federated":                {"conformance", "umaas/uma", "scopes"},
+	"conformance/heart":                    {"conformance", "umaas/uma", "scopes", "github.com/lestrrat-go/jwx/v2/…"},
+	"conformance/rsduty":                   {"conformance", "umaas/uma", "scopes", "github.com/lestrrat-go/jwx/v2/…"},
+	"conformance/clientduty":               {"conformance", "umaas/uma", "scopes", "github.com/lestrrat-go/jwx/v2/…"},
 }
 
 // anything may import anything: the wiring.
-var wiring = []string{"cmd/", "conformance/inproc"}
+var wiring = []string{"cmd/", "conformance/inproc", "conformance/ours", "conformance/mutation"}
 
 func TestImportDiagram(t *testing.T) {
 	root := ".."

@@ -37,9 +37,11 @@ type ASConfig struct {
 	Data       string    // folder; empty with Engine
 	Engine     kv.Engine // nil: a file in Data
 	NoSync     bool
-	RPTLife    time.Duration // zero: the default
-	CookieName string        // distinguishes the roles of one loopback machine
-	Cost       signin.Cost   // zero: the default
+	RPTLife    time.Duration       // zero: the default
+	Adjust     func(*umaas.Limits) // nil: the defaults; tests shorten lifetimes
+	Rates      httpapi.RateLimits  // zero: the defaults
+	CookieName string              // distinguishes the roles of one loopback machine
+	Cost       signin.Cost         // zero: the default
 	Now        func() time.Time
 	Logger     *slog.Logger
 }
@@ -88,6 +90,9 @@ func NewAS(ctx context.Context, c ASConfig) (_ *AS, err error) {
 	limits := umaas.DefaultLimits()
 	if c.RPTLife > 0 {
 		limits.RPT = c.RPTLife
+	}
+	if c.Adjust != nil {
+		c.Adjust(&limits)
 	}
 	preview, err := umaas.NewPreviewer(c.Issuer, st, ring, c.Now, outbound.New(fetchOptions(c.Issuer)).Preview)
 	if err != nil {
@@ -147,8 +152,11 @@ func pages(ctx context.Context, c ASConfig, core *umaas.Service, st *store.Store
 	if err != nil {
 		return nil, err
 	}
-	gin.SetMode(gin.ReleaseMode)                                                                                                                                                                                                   // its debug mode prints the route table
-	return httpapi.New(httpapi.Config{Service: core, Pages: site, Consents: fhirview.View{Core: core, Issuer: c.Issuer, Now: c.Now}, Issuer: c.Issuer, BrowserCookie: browser, Now: c.Now, Random: rand.Reader, Logger: c.Logger}) //nolint:contextcheck // requests bring their own
+	gin.SetMode(gin.ReleaseMode)       // its debug mode prints the route table
+	return httpapi.New(httpapi.Config{ //nolint:contextcheck // requests bring their own
+		Service: core, Pages: site, Consents: fhirview.View{Core: core, Issuer: c.Issuer, Now: c.Now}, Issuer: c.Issuer, BrowserCookie: browser, Limits: c.Rates,
+		Now: c.Now, Random: rand.Reader, Logger: c.Logger,
+	})
 }
 
 // housekeeping removes what has expired and rotates keys that are due, until Close.
