@@ -115,7 +115,9 @@ func TestSecondIssuer_Away(t *testing.T) {
 	w := secondWorld(t, demo.Options{Second: "listed"})
 	linh := w.who(t, "linh")
 	hers, his := w.giveThere(t, linh, w.World.Second.Person), w.give(t, "ravi", fluAsk, fluTicks...)
-	at := func(patient, token string) answer { return get(t, w.World.FHIRBase+"/AllergyIntolerance?patient="+patient, token) }
+	at := func(patient, token string) answer {
+		return get(t, w.World.FHIRBase+"/AllergyIntolerance?patient="+patient, token)
+	}
 	if a := at("linh", hers.RPT); a.Status != http.StatusOK {
 		t.Fatalf("%d %s", a.Status, a.Body)
 	}

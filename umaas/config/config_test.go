@@ -124,7 +124,9 @@ func TestCheck(t *testing.T) {
 		{"issuer twice", func(c *Config) { c.Gateway.Issuers = []Issuer{{Issuer: c.AS.Issuer, SignIn: true}} }, "gateway.issuers[0].issuer: named twice"},
 		{"plain issuer elsewhere", func(c *Config) { c.Gateway.Issuers = []Issuer{{Issuer: "http://b.example", SignIn: true}} }, "gateway.issuers[0].issuer: " + addressWords},
 		{"issuer without address", func(c *Config) { c.Gateway.Issuers = []Issuer{{SignIn: true}} }, "gateway.issuers[0].issuer: required"},
-		{"half a client there", func(c *Config) { c.Gateway.Issuers = []Issuer{{Issuer: "https://b.example", SignIn: true, ClientID: "x"}} }, "gateway.issuers[0]: client_id and client_secret go together; without both the gateway registers itself"},
+		{"half a client there", func(c *Config) {
+			c.Gateway.Issuers = []Issuer{{Issuer: "https://b.example", SignIn: true, ClientID: "x"}}
+		}, "gateway.issuers[0]: client_id and client_secret go together; without both the gateway registers itself"},
 		{"fhir_user without sign_in", func(c *Config) {
 			c.Gateway.Foreign, c.Gateway.Issuers = "any", []Issuer{{Issuer: "https://b.example", FHIRUser: true}}
 		}, "gateway.issuers[0].fhir_user: only where sign_in is true"},
