@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/umaas/umaas/resourceserver/asclient"
 )
@@ -260,6 +261,9 @@ func (s *Issuers) client(issuer string) (*asclient.Client, error) {
 	if _, listed := s.listed[issuer]; !listed || cfg.RPTFormat == "" {
 		cfg.RPTFormat = "jwt" // a foreign server's token should name its issuer
 	}
+	if cfg.Timeout <= 0 {
+		cfg.Timeout = foreignTimeout
+	}
 	c, err := asclient.New(cfg)
 	if err != nil {
 		return nil, err
@@ -282,6 +286,9 @@ func (s *Issuers) nameable(issuer string) error {
 	}
 	return nil
 }
+
+// foreignTimeout bounds one attempt at a foreign server: what it delays is somebody's request.
+const foreignTimeout = 3 * time.Second
 
 // maxIssuer bounds an issuer identifier, in bytes.
 const maxIssuer = 500
