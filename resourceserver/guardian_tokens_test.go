@@ -34,8 +34,23 @@ func TestSEC_57_ContextURLFollows(t *testing.T) {
 	}
 }
 
+// TestSEC_57_RenewedUnattended: the token she gave her own server is renewed while she is away, also after a restart.
+func TestSEC_57_RenewedUnattended(t *testing.T) {
+	g := newGuarded(t, rs.ForeignAny, false)
+	g.move(g.user(john), there("john"))
+	for range 3 {
+		before := g.second.Calls("POST /token")
+		g.clock.forward(asclienttest.PATLife)
+		g.reboot()
+		g.guardedAt("john", g.second, g.account("john"))
+		if n := g.second.Calls("POST /token"); n != before+1 {
+			t.Errorf("%d calls, want one renewal", n-before)
+		}
+	}
+}
+
 // TestSEC_08_TokensOfOneServerOpenNothingOfAnother is the whole matrix: two servers, two patients, opaque and signed tokens,
-// asked about either patient. Both servers give their sets equal ids.
+// on either set, asked for with either patient or none. A server that speaks of another's sets opens nothing.
 func TestSEC_08_TokensOfOneServerOpenNothingOfAnother(t *testing.T) {
 	g := newGuarded(t, rs.ForeignListed, true)
 	j, m := g.user(john), g.user(asclienttest.Person{Sub: "sub-mary", Name: "Mary", FHIRUser: "Patient/mary"})

@@ -30,6 +30,7 @@ type GuardView struct {
 // cannot reach that person, so her word here decides (leave).
 type OtherPerson struct {
 	Key, Name, Kind, Patient string
+	About                    string // whose record it is, "" her own
 	Allowed                  bool
 }
 
@@ -126,6 +127,9 @@ func (g *Guardian) others(ctx context.Context, u User) ([]OtherPerson, error) {
 				return nil, err
 			}
 			if elsewhere {
+				if !s.Self {
+					o.About = g.cfg.Registrar.label(ctx, s)
+				}
 				list = append(list, o)
 			}
 		}

@@ -11,8 +11,8 @@ import (
 	"net"
 	"net/url"
 	"slices"
-	"strings"
 	"sync"
+	"time"
 
 	"github.com/umaas/umaas/resourceserver/asclient"
 )
@@ -260,6 +260,9 @@ func (s *Issuers) client(issuer string) (*asclient.Client, error) {
 	if _, listed := s.listed[issuer]; !listed || cfg.RPTFormat == "" {
 		cfg.RPTFormat = "jwt" // a foreign server's token should name its issuer
 	}
+	if cfg.Timeout <= 0 {
+		cfg.Timeout = foreignTimeout
+	}
 	c, err := asclient.New(cfg)
 	if err != nil {
 		return nil, err
@@ -271,20 +274,22 @@ func (s *Issuers) client(issuer string) (*asclient.Client, error) {
 	return c, nil
 }
 
-// nameable holds for an issuer a person can read and compare: a host name, no address literal but on a development machine.
+// nameable holds for an issuer a person can read, compare and type: what parseAddress takes as it is, with a host name, no
+// address literal but on a development machine.
 func (s *Issuers) nameable(issuer string) error {
-	u, err := url.Parse(issuer)
-	if err != nil || u.Hostname() == "" || len(issuer) > maxIssuer || u.Scheme != "https" && (u.Scheme != "http" || !s.cfg.Guard.InsecureHTTP) {
+	a, err := parseAddress(issuer, s.cfg.Guard.InsecureHTTP)
+	u, parsed := url.Parse(issuer)
+	if err != nil || parsed != nil || a.Issuer != issuer {
 		return fmt.Errorf("%w: issuer %q", asclient.ErrUntrusted, issuer)
 	}
-	if net.ParseIP(strings.Trim(u.Hostname(), "[]")) != nil && !s.cfg.Guard.InsecureHTTP {
+	if net.ParseIP(u.Hostname()) != nil && !s.cfg.Guard.InsecureHTTP {
 		return fmt.Errorf("%w: issuer %q has no name", asclient.ErrUntrusted, issuer)
 	}
 	return nil
 }
 
-// maxIssuer bounds an issuer identifier, in bytes.
-const maxIssuer = 500
+// foreignTimeout bounds one attempt at a foreign server: what it delays is somebody's request.
+const foreignTimeout = 3 * time.Second
 
 // GuardPath is where people come back to from a foreign authorization server, below {rs}: each has a path of its own, so
 // that a response of one can never pass for another's (RFC 9700 §4.4.2.2).

@@ -51,6 +51,10 @@ func TestH_12_Find(t *testing.T) {
 		{"an issuer that calls itself otherwise", "alice@" + host, "", jrd(g.second.Issuer() + "/other"), uma.ErrNotFound},
 		{"an issuer inside", "alice@" + host, "", jrd("https://10.0.0.1"), asclient.ErrUntrusted},
 		{"a cloud's own address", "alice@" + host, "", jrd("http://169.254.169.254/latest"), asclient.ErrUntrusted},
+		{"an address that breaks out", "alice@" + host, "", jrd("https://as.example/'onclick=x<y>"), asclient.ErrUntrusted},
+		{"an address with a name in it", "alice@" + host, "", jrd("https://honest.example@as.example"), asclient.ErrUntrusted},
+		{"an address with a query", "alice@" + host, "", jrd("https://as.example?x=1"), asclient.ErrUntrusted},
+		{"plain http", "alice@" + host, "", jrd("http://as.example"), asclient.ErrUntrusted},
 		{"not an address", "alice@" + host, "", jrd("javascript:alert(1)"), asclient.ErrUntrusted},
 		{"a redirect inside", "alice@" + host, "", func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "http://169.254.169.254/", http.StatusFound)

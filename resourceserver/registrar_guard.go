@@ -217,7 +217,7 @@ func (r *Registrar) switchOver(ctx context.Context, u User, from, to Owner, pati
 			return err
 		}
 	}
-	reg, err := r.stage(ctx, u, to, patient)
+	reg, err := r.stage(ctx, to, patient)
 	if err != nil {
 		return err
 	}
@@ -245,7 +245,7 @@ func (r *Registrar) begin(ctx context.Context, o Owner) (left bool, err error) {
 
 // stage registers at the new server what must be there before the switch. The record's set is not kept yet: keeping it is
 // the switch.
-func (r *Registrar) stage(ctx context.Context, u User, to Owner, patient string) (Registration, error) {
+func (r *Registrar) stage(ctx context.Context, to Owner, patient string) (Registration, error) {
 	if _, err := r.cfg.Tokens.For(ctx, to); err != nil {
 		return Registration{}, err
 	}

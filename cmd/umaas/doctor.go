@@ -67,6 +67,7 @@ func (d *doctor) examine(ctx context.Context, c config.Config) error {
 		}
 		for _, i := range c.Gateway.Issuers {
 			d.issuer(ctx, i.Issuer)
+			d.protects(ctx, i)
 		}
 		d.foreign(c.Gateway)
 		d.listener("gateway", c.Gateway.Listener)

@@ -1,10 +1,41 @@
 package main
 
 import (
+	"context"
+	"encoding/json"
 	"fmt"
+	"net/http"
+	"strings"
 
 	"github.com/umaas/umaas/umaas/config"
+	"github.com/umaas/umaas/umaas/uma"
 )
+
+// protects checks that an authorization server beside the default one can guard records: its protection API is there, and a
+// way to register.
+func (d *doctor) protects(ctx context.Context, i config.Issuer) {
+	res, body, err := d.get(ctx, i.Issuer+uma.WellKnownUMA, "")
+	var m uma.Metadata
+	if err != nil || res.StatusCode != http.StatusOK || json.Unmarshal(body, &m) != nil {
+		return // told already
+	}
+	missing := []string{}
+	for _, e := range []struct{ name, value string }{
+		{"authorization_endpoint", m.AuthorizationEndpoint}, {"jwks_uri", m.JWKSURI}, {"permission_endpoint", m.PermissionEndpoint},
+		{"resource_registration_endpoint", m.ResourceRegistrationEndpoint}, {"introspection_endpoint", m.IntrospectionEndpoint},
+	} {
+		if e.value == "" {
+			missing = append(missing, e.name)
+		}
+	}
+	if m.RegistrationEndpoint == "" && i.ClientID == "" {
+		missing = append(missing, "registration_endpoint (or give client_id and client_secret)")
+	}
+	if len(missing) > 0 {
+		err = fmt.Errorf("its metadata lack %s", strings.Join(missing, ", "))
+	}
+	d.check("issuer "+i.Issuer+" can guard records", err, "it must speak UMA 2.0 Federated Authorization; otherwise take it out of gateway.issuers")
+}
 
 // foreign tells in words which authorization servers a patient may let guard her record: an operator should see it.
 func (d *doctor) foreign(g config.Gateway) {

@@ -102,6 +102,7 @@ func TestSecondIssuer(t *testing.T) {
 					t.Errorf("%.8s… at %s's record is sent to %s, want %s", a.token, a.patient, challenge, a.at)
 				}
 			}
+			w.historyThere(t, "Flu Clinic")
 			// What is found by one request is readable by its own address, and everybody's search shows her own alone.
 			if r := get(t, w.World.FHIRBase+"/AllergyIntolerance", hers.RPT); r.Status != 200 || !strings.Contains(string(r.Body), "Patient/linh") || strings.Contains(string(r.Body), "Patient/ravi") {
 				t.Errorf("a search without a name: %d %s", r.Status, r.Body)
@@ -115,7 +116,9 @@ func TestSecondIssuer_Away(t *testing.T) {
 	w := secondWorld(t, demo.Options{Second: "listed"})
 	linh := w.who(t, "linh")
 	hers, his := w.giveThere(t, linh, w.World.Second.Person), w.give(t, "ravi", fluAsk, fluTicks...)
-	at := func(patient, token string) answer { return get(t, w.World.FHIRBase+"/AllergyIntolerance?patient="+patient, token) }
+	at := func(patient, token string) answer {
+		return get(t, w.World.FHIRBase+"/AllergyIntolerance?patient="+patient, token)
+	}
 	if a := at("linh", hers.RPT); a.Status != http.StatusOK {
 		t.Fatalf("%d %s", a.Status, a.Body)
 	}
@@ -269,4 +272,25 @@ func (w *world) accountThere(t *testing.T, c demo.Credential) {
 	t.Helper()
 	_, err := w.Second.AddUser(t.Context(), server.NewUser{Login: c.Login, Name: c.Name, Email: c.Login + "@example.org", Verified: true, Password: c.Password})
 	check(t, err)
+}
+
+// historyThere waits until the second server tells its owner of what was looked at at the hospital.
+func (w *world) historyThere(t *testing.T, want string) {
+	t.Helper()
+	v, err := demo.NewVisitor("owner", "", http.DefaultTransport)
+	check(t, err)
+	for range 100 {
+		check(t, v.Open(t.Context(), w.World.Second.Issuer+"/me/history"))
+		for range 3 {
+			if !v.Has("Sign in") {
+				break
+			}
+			check(t, v.Forward(t.Context(), w.World.Second.Person))
+		}
+		if strings.Contains(v.Page.Text, want) && strings.Contains(v.Page.Text, "looked") {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	t.Errorf("her history does not tell of %s: %s", want, v.Page.Text)
 }

@@ -13,6 +13,18 @@ import (
 // that this server may protect her resources while she is away (FedAuthz §1.3, F-016).
 const patScope = "openid profile fhirUser " + uma.ScopeProtection + " offline_access"
 
+// foreignScope is what a person is asked for at a server she brought: that this server may protect her resources, and who
+// she is there. Her name and which FHIR resource she is are not that server's to say here.
+const foreignScope = "openid " + uma.ScopeProtection + " offline_access"
+
+// scope is what this resource server registers for and asks people for.
+func (c *Client) scope() string {
+	if c.cfg.Foreign {
+		return foreignScope
+	}
+	return patScope
+}
+
 // registration is the client metadata of RFC 7591 §2 this resource server sends, with the extension rpt_format.
 type registration struct {
 	Name         string   `json:"client_name,omitempty"`
@@ -91,7 +103,7 @@ func (c *Client) register(ctx context.Context) (Credentials, error) {
 	r := registration{
 		Name: c.cfg.Name, RedirectURIs: []string{c.cfg.RedirectURI}, Responses: []string{"code"},
 		GrantTypes: []string{uma.GrantTypeAuthorizationCode, uma.GrantTypeRefreshToken, uma.GrantTypeClientCredentials},
-		AuthMethod: "client_secret_basic", Scope: patScope, Application: "web", RPTFormat: c.cfg.RPTFormat,
+		AuthMethod: "client_secret_basic", Scope: c.scope(), Application: "web", RPTFormat: c.cfg.RPTFormat,
 	}
 	if c.cfg.Audience != "" {
 		r.Audience = []string{c.cfg.Audience}

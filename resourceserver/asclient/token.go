@@ -47,7 +47,7 @@ func (c *Client) AuthorizationURL(ctx context.Context, a Authorization) (string,
 	}
 	challenge := sha256.Sum256([]byte(a.Verifier))
 	q := url.Values{
-		"response_type": {"code"}, "client_id": {who.ClientID}, "redirect_uri": {c.cfg.RedirectURI}, "scope": {patScope},
+		"response_type": {"code"}, "client_id": {who.ClientID}, "redirect_uri": {c.cfg.RedirectURI}, "scope": {c.scope()},
 		"state": {a.State}, "nonce": {a.Nonce}, "code_challenge_method": {"S256"},
 		"code_challenge": {base64.RawURLEncoding.EncodeToString(challenge[:])},
 	}

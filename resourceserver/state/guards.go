@@ -119,7 +119,7 @@ func linkedAt(tx kv.Tx, issuer string, change int) error {
 
 // whose is the person an account belongs to, and whether the account guards what is hers. home is "" for nobody's.
 func whose(tx kv.Tx, account string) (home string, guards bool, err error) {
-	if checked(account) != nil {
+	if unkeyable(account) {
 		return "", false, nil
 	}
 	var linked homeRecord
@@ -175,7 +175,7 @@ func (s *Store) SwitchGuard(ctx context.Context, w rs.Switch) error {
 // Standing implements resourceserver.Guards.
 func (s *Store) Standing(ctx context.Context, account, patient string) (rs.Standing, error) {
 	var st rs.Standing
-	if checked(patient) != nil {
+	if unkeyable(patient) {
 		return st, nil
 	}
 	err := s.engine.View(ctx, func(tx kv.Tx) error {

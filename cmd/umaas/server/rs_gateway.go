@@ -29,7 +29,7 @@ func (c RSConfig) gateway(upstream rs.Upstream, client *asclient.Client, verifie
 	}
 	return gateway.New(gateway.Config{
 		Enforcer: r.enforcer,
-		Issuers:  []string{c.Issuer}, Metadata: client.Metadata, ContextResolver: c.Base + "/resolve-uma-context",
+		Issuers:  c.ownIssuers(), Metadata: client.Metadata, ContextResolver: c.Base + "/resolve-uma-context",
 	})
 }
 

@@ -50,6 +50,18 @@ func (c RSConfig) issuers(st *state.Store) (*rs.Issuers, *asclient.Client, error
 	return clients, own[0], nil
 }
 
+// ownIssuers are those any app may be told of (RFC 9728 §2). Which server a patient has chosen, an app learns from the answer
+// to its own request about her record alone.
+func (c RSConfig) ownIssuers() []string {
+	list := []string{c.Issuer}
+	for _, i := range c.Issuers {
+		if i.SignIn {
+			list = append(list, i.Issuer)
+		}
+	}
+	return list
+}
+
 // guard is what requests to foreign servers may reach: public addresses by https, and on a development machine, whose own
 // authorization server is on loopback, loopback.
 func (c RSConfig) guard() asclient.GuardOptions {
