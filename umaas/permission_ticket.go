@@ -207,7 +207,9 @@ func (s *Service) patientOf(r Reader, p Policy) (map[string]any, error) {
 
 // accessOf writes rules as access. One ticket has one period, so the rules must agree on it.
 func (s *Service) accessOf(rules []Rule) (ticketAccess, error) {
-	cannot := func(why string) (ticketAccess, error) { return ticketAccess{}, fmt.Errorf("%w: %s", ErrNotExportable, why) }
+	cannot := func(why string) (ticketAccess, error) {
+		return ticketAccess{}, fmt.Errorf("%w: %s", ErrNotExportable, why)
+	}
 	a := ticketAccess{Sensitive: "exclude"}
 	period := ""
 	for i, rule := range rules {

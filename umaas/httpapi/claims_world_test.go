@@ -291,7 +291,9 @@ func (a *claimsAS) nora(changes ...members) members {
 	return m
 }
 
-func (a *claimsAS) signed(changes ...members) string { return es256(a.t, a.ec, esHead, a.nora(changes...)) }
+func (a *claimsAS) signed(changes ...members) string {
+	return es256(a.t, a.ec, esHead, a.nora(changes...))
+}
 
 // referral is a good permission ticket for the signer.
 func (a *claimsAS) referral(changes ...members) members {

@@ -39,6 +39,9 @@ type ASConfig struct {
 	RPTLife    time.Duration // zero: the default
 	CookieName string        // distinguishes the roles of one loopback machine
 	Cost       signin.Cost   // zero: the default
+	Push       umaas.PushRule
+	Formats    []umaas.Format        // claim token formats beside the server's own
+	Issuers    []umaas.TrustedIssuer // of the configuration; others are administered
 	Now        func() time.Time
 	Logger     *slog.Logger
 }
@@ -51,6 +54,7 @@ type AS struct {
 	Store   umaas.Store
 
 	cost   signin.Cost
+	fetch  *outbound.Client
 	store  *store.Store
 	engine kv.Engine
 	stop   context.CancelFunc
@@ -92,15 +96,20 @@ func NewAS(ctx context.Context, c ASConfig) (_ *AS, err error) {
 	if c.RPTLife > 0 {
 		limits.RPT = c.RPTLife
 	}
-	preview, err := umaas.NewPreviewer(c.Issuer, st, ring, c.Now, outbound.New(fetch).Preview)
+	client := outbound.New(fetch)
+	preview, err := umaas.NewPreviewer(c.Issuer, st, ring, c.Now, client.Preview)
 	if err != nil {
 		return nil, err
 	}
 	core, err := umaas.New(ctx, umaas.Deps{
 		Issuer: c.Issuer, Store: st, Keys: ring, Scopes: policy.SMART{}, Now: c.Now, Random: rand.Reader, Logger: c.Logger, Limits: limits,
-		Preview: preview,
+		Preview: preview, Push: c.Push, Formats: c.Formats,
+		IssuerKeys: outbound.NewKeySource(client, c.Now), Statuses: outbound.NewStatusSource(client, c.Now),
 	})
 	if err != nil {
+		return nil, err
+	}
+	if err := trust(ctx, core, c.Issuers); err != nil {
 		return nil, err
 	}
 	handler, err := pages(ctx, c, core, st)
@@ -108,7 +117,7 @@ func NewAS(ctx context.Context, c ASConfig) (_ *AS, err error) {
 		return nil, err
 	}
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
-	as := &AS{Service: core, Keys: ring, Handler: handler, Store: st, cost: c.Cost, store: st, engine: engine, stop: stop, done: make(chan struct{})}
+	as := &AS{Service: core, Keys: ring, Handler: handler, Store: st, cost: c.Cost, fetch: client, store: st, engine: engine, stop: stop, done: make(chan struct{})}
 	go as.housekeeping(background, c.Logger)
 	return as, nil
 }
