@@ -112,7 +112,7 @@ func TestSEC_13_UnsignedClaimsStopTheStart(t *testing.T) {
 	for entry, want := range map[string]string{
 		`{issuer: "https://i.example", uses: [id-token], jwks_uri: "https://i.example/jwks", algorithms: [none]}`:  "algorithms[0]: want one of",
 		`{issuer: "https://i.example", uses: [id-token], jwks_uri: "https://i.example/jwks", algorithms: [HS256]}`: "algorithms[0]: want one of",
-		`{issuer: "https://i.example", uses: [id-token]}`:                                                         "unsigned tokens are never taken",
+		`{issuer: "https://i.example", uses: [id-token]}`:                                                          "unsigned tokens are never taken",
 		`{issuer: "https://i.example", uses: [id-token], jwks_uri: "https://i.example/jwks", verify: false}`:       "verify",
 		`{issuer: "http://i.example", uses: [id-token], jwks_uri: "https://i.example/jwks"}`:                       "want an https address",
 		`{issuer: "https://i.example", uses: [magic], jwks_uri: "https://i.example/jwks"}`:                         `"magic" is unknown`,
