@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/umaas/umaas/umaas"
+	"github.com/umaas/umaas/umaas/uma"
 )
 
 // TestSEC_20_ClaimsCountWithTheirIssuer: values of HEART's claims in their one form, each with the issuer that is trusted for
@@ -106,5 +107,79 @@ func TestSEC_18_ClaimsDoNotOverrideTheEnvironment(t *testing.T) {
 		if _, err := a.core.PutTrustedIssuer(t.Context(), i, ""); err == nil {
 			t.Errorf("an issuer is believed on %s", name)
 		}
+	}
+}
+
+// TestSEC_14_AudiencesOfAnIssuer: an issuer that shares our clients may name the client that pushes, and no other; one that knows
+// us by another name uses that name and not ours.
+func TestSEC_14_AudiencesOfAnIssuer(t *testing.T) {
+	a := newClaimsAS(t)
+	a.allow(byClaim(a.iss, "org", clinic), nil, "patient/Observation.r")
+	set := func(change func(*umaas.TrustedIssuer)) {
+		i, err := a.core.TrustedIssuer(t.Context(), a.iss)
+		must(t, err)
+		i.ClientAudience, i.Audience = false, ""
+		change(&i)
+		_, err = a.core.PutTrustedIssuer(t.Context(), i, "")
+		must(t, err)
+	}
+	shared := func(i *umaas.TrustedIssuer) { i.ClientAudience = true }
+	named := func(i *umaas.TrustedIssuer) { i.Audience = "https://harborview.example" }
+	app, signer := string(a.app.ID), string(a.signer.ID)
+	for _, c := range []struct {
+		name   string
+		issuer func(*umaas.TrustedIssuer)
+		format string
+		said   members
+		status int
+	}{
+		{"shared clients, this client", shared, idToken, members{"aud": app}, 200},
+		{"shared clients, this client and azp", shared, idToken, members{"aud": []string{app, signer}, "azp": app}, 200},
+		{"shared clients, another", shared, idToken, members{"aud": signer}, 403},
+		{"shared clients, another is azp", shared, idToken, members{"aud": []string{app, signer}, "azp": signer}, 403},
+		{"shared clients, this server", shared, idToken, members{"aud": a.url}, 200},
+		{"shared clients, a JWT", shared, jwtToken, members{"aud": app}, 403},
+		{"another name for us", named, idToken, members{"aud": "https://harborview.example"}, 200},
+		{"another name for us, and not ours", named, idToken, members{"aud": a.url}, 403},
+		{"another name for us, not its beginning", named, idToken, members{"aud": "https://harborview.example/x"}, 403},
+	} {
+		set(c.issuer)
+		if status, got := a.push(a.ticket("patient/Observation.r"), c.format, a.signed(c.said)); status != c.status {
+			t.Errorf("%s: %d %v", c.name, status, got)
+		}
+	}
+}
+
+// TestClaimsWhileWaitingAndUpgrading: a token pushed while the owner is asked can settle the process; an upgraded RPT keeps what
+// the old one rested on, claims included, while it still holds.
+func TestClaimsWhileWaitingAndUpgrading(t *testing.T) {
+	a := newClaimsAS(t)
+	a.allow(byClaim(a.iss, "org", clinic), nil, "patient/Observation.r")
+	er := a.allow(byClaim(a.iss, "er", "true"), nil, "patient/Condition.r")
+	_, got := a.push(a.ticket("patient/Observation.r"), idToken, a.signed(members{"org": nil}))
+	if got["error"] != "request_submitted" {
+		t.Fatal(got)
+	}
+	status, got := a.push(got["ticket"].(string), jwtToken, a.signed())
+	if status != 200 {
+		t.Fatalf("while waiting: %d %v", status, got)
+	}
+	status, got = a.push(a.ticket("patient/Condition.r"), idToken, a.signed(members{"org": nil, "er": true}), "rpt", got["access_token"].(string))
+	if status != 200 || got["upgraded"] != true {
+		t.Fatalf("upgrade: %d %v", status, got)
+	}
+	if told := permissionsOf(t, a.inspect(got["access_token"])); told != `{"resource_scopes":["patient/Condition.r"]},{"resource_scopes":["patient/Observation.r"]}` {
+		t.Errorf("upgraded: %s", told)
+	}
+	_, err := a.core.StopShare(t.Context(), a.patient, er, "")
+	must(t, err)
+	if told := permissionsOf(t, a.inspect(got["access_token"])); told != `{"resource_scopes":["patient/Observation.r"]}` {
+		t.Errorf("one share less: %s", told)
+	}
+	other, key, err := a.core.AddClient(t.Context(), umaas.Client{Name: "C2", AuthMethod: umaas.AuthSecretPost, GrantTypes: []string{uma.GrantTypeTicket}, ClaimsRedirectURIs: []string{"https://c.example/cb"}, PushClaims: true}, "")
+	must(t, err)
+	status, taken := a.push(a.ticket("patient/Observation.r"), idToken, a.signed(), "client_id", string(other.ID), "client_secret", key, "rpt", got["access_token"].(string))
+	if status != 200 || taken["upgraded"] != nil {
+		t.Errorf("SEC-26 another client's RPT: %d %v", status, taken)
 	}
 }
