@@ -65,3 +65,8 @@ func (p requester) names() []Who {
 	}
 	return out
 }
+
+// whoKeys are the names of an account by this server's word alone.
+func whoKeys(account *Account, client Client) []Who {
+	return requester{account: account, client: client}.names()
+}

@@ -44,6 +44,7 @@ func (c VerifiedClient) holding() []string {
 // would count (need_info), and gets no grant, whatever else is known.
 func (run *redemption) accept(tx Tx, t *Ticket, resources map[ResourceID]Resource) (refused string, err error) {
 	p := run.pushed
+	run.ownerPushed = nil
 	if p == nil {
 		return run.refusedClaim, nil
 	}
@@ -71,10 +72,31 @@ func (run *redemption) accept(tx Tx, t *Ticket, resources map[ResourceID]Resourc
 	if spent, err := p.spend(tx, run.client.ID, run.now); err != nil || spent {
 		return ReasonClaimReplay, err
 	}
-	t.Party = p.joined(t.Party, account, said)
+	if party := p.joined(t.Party, account, said); account == t.Owner && t.Party == nil {
+		run.ownerPushed = party
+	} else {
+		t.Party = party
+	}
 	return "", run.s.tell(tx, run.now, AuditEvent{
 		Type: EventClaimsGiven, Owner: account, Actor: account, Client: run.client.ID, Process: t.Process, RequestID: run.requestID,
 	})
+}
+
+// asked is the ticket with whoever brings it.
+func (run *redemption) asked(t Ticket) Ticket {
+	if run.ownerPushed != nil {
+		t.Party = run.ownerPushed
+	}
+	return t
+}
+
+// ownersToken answers an owner who came by a pushed token alone: what her policies give in full she has; for anything else she
+// must see the consent page, so she is sent there as somebody yet unknown.
+func (run *redemption) ownersToken(tx Tx, t Ticket, q Question) error {
+	if d, ok := Assess(q).(Permit); ok && !d.Partial {
+		return run.permit(tx, run.asked(t), q, d)
+	}
+	return run.needInfo(tx, t, "")
 }
 
 // trusts looks the issuer up again in the transaction that acts on its word (SEC-17).

@@ -7,7 +7,7 @@ import (
 
 // Identifiers of claim token formats.
 const (
-	idTokenURI          = "http://openid.net/specs/openid-connect-core-1_0.html#IDToken" // Grant §3.3.1
+	idTokenURI          = "http://openid.net/specs/openid-connect-core-1_0.html#IDToken" //nolint:gosec // an identifier, Grant §3.3.1
 	jwtURI              = "urn:ietf:params:oauth:token-type:jwt"                         // RFC 8693 §3
 	permissionTicketURI = "https://smarthealthit.org/token-type/permission-ticket"       // SMART Permission Tickets
 )

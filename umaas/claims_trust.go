@@ -36,7 +36,7 @@ func counting(r IssuerReader, list []Claim) (said, error) {
 		switch {
 		case !i.believed(c.Name):
 			out.broken = out.broken || c.Name == claimSubject || c.Name == claimTicket || c.Name == claimSignIn
-		case c.Name == "email" && i.canonical(c.Value):
+		case c.Name == "email" && i.standsFor(c.Value):
 			out.emails = append(out.emails, c.Value)
 			fallthrough
 		default:
@@ -62,9 +62,9 @@ func (i TrustedIssuer) believed(name string) bool {
 	return contains(i.Claims, name) && !slices.Contains(reserved, name)
 }
 
-// canonical reports whether an address identifies a person by this issuer's word: only in the domains it is configured for
+// standsFor reports whether an address identifies a person by this issuer's word: only in the domains it is configured for
 // (SEC-20, HEART FHIR-UMA2 §3.3).
-func (i TrustedIssuer) canonical(email string) bool {
+func (i TrustedIssuer) standsFor(email string) bool {
 	_, domain, ok := strings.Cut(email, "@")
 	return ok && slices.ContainsFunc(i.EmailDomains, func(d string) bool { return strings.EqualFold(d, domain) })
 }

@@ -44,6 +44,8 @@
 //	Grant §3.2, FedAuthz §4             permission.go
 //	Grant §3.3.1, RFC 6749 §3.2         token.go (phases), form.go, clientauth.go, assertion.go, grant.go
 //	Grant §3.3.1–3.3.6                  grant_uma.go
+//	Grant §3.3.1, §5.7, claim tokens    claims.go, claims_*.go, issuers.go
+//	SMART Permission Tickets            claims_permission.go, claims_bounds.go; permission_ticket.go, statuslist.go
 //	Grant §3.3.2, §3.3.3                claims_interaction.go, flows.go, consent.go, gather.go
 //	Grant §3.3.4                        assessment.go, decision.go, constraint.go
 //	Grant §3.3.5                        issue.go

@@ -67,6 +67,7 @@ type redemption struct {
 
 	pushed       *pushed // the claim token, verified and not yet accepted
 	refusedClaim string  // why a pushed one counts for nothing
+	ownerPushed  *Party  // the owner herself, by a token alone: she has not been asked in this process
 
 	issued issued
 	answer error // the protocol answer of a presentation that spent its ticket without an RPT
@@ -167,9 +168,12 @@ func (run *redemption) assess(tx Tx, t Ticket) error {
 	} else if refused != "" {
 		return run.needInfo(tx, t, refused)
 	}
-	q, err := s.question(tx, t, run.client, resources, now)
+	q, err := s.question(tx, run.asked(t), run.client, resources, now)
 	if err != nil {
 		return err
+	}
+	if run.ownerPushed != nil {
+		return run.ownersToken(tx, t, q)
 	}
 	if q.Party != nil {
 		t.Party = q.Party // an organization's own client is its own party

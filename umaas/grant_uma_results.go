@@ -20,8 +20,8 @@ func (run *redemption) permit(tx Tx, t Ticket, q Question, d Permit) error {
 		Once: slices.ContainsFunc(d.Granted, func(p Granted) bool { return hasOnce(p.Constraints) }),
 	}
 	if q.Party != nil {
-		g.Party, g.AuthTime, g.AMR, g.ACR = q.Party.Account, q.Party.AuthTime, q.Party.AMR, q.Party.ACR
-		g.Claims = q.Claims // while their issuers are trusted (SEC-17)
+		g.Party, g.AuthTime, g.AMR = q.Party.Account, q.Party.AuthTime, q.Party.AMR
+		g.ACR, g.Claims = q.Party.ACR, q.Party.Claims
 	}
 	run.limit(&g, t.Until)
 	g.BreakGlass = restsOnBreakGlass(q, d.Granted)

@@ -179,6 +179,6 @@ func (s *Service) askedBase(r Reader, res Resource) (*AskedBase, error) {
 		return nil, nil
 	}
 	return s.loadBase(r, res.RS, res, func(record Resource, account *Account) ([]Policy, error) {
-		return r.PoliciesFor(record.Owner, record.RS, record.ID, requester{account: account}.names())
+		return r.PoliciesFor(record.Owner, record.RS, record.ID, whoKeys(account, Client{}))
 	})
 }

@@ -22,7 +22,7 @@ func statedClaims(i TrustedIssuer, payload []byte) []Claim {
 	}
 	out := make([]Claim, 0, len(list))
 	for _, c := range list {
-		if c.Issuer = i.Issuer; c.Name != "email" || i.canonical(c.Value) {
+		if c.Issuer = i.Issuer; c.Name != "email" || i.standsFor(c.Value) {
 			out = append(out, c)
 		}
 	}

@@ -73,7 +73,7 @@ func atAS(ctx context.Context, cfg config.Config) (*control.Caller, error) {
 		return nil, errors.New("this configuration runs no authorization server (role as): give the one that does")
 	}
 	return control.Dial(ctx, cfg.Data, control.AS, func(ctx context.Context) (*control.Local, error) {
-		as, err := server.NewAS(ctx, server.ASConfig{Issuer: cfg.AS.Issuer, Name: cfg.Name, Data: cfg.Data, Now: time.Now, Logger: slog.New(slog.DiscardHandler)})
+		as, err := server.NewAS(ctx, server.ASConfig{Issuer: cfg.AS.Issuer, Name: cfg.Name, Data: cfg.Data, Now: time.Now, Logger: slog.New(slog.DiscardHandler), Push: server.PushRule(cfg.AS.Claims)})
 		if err != nil {
 			return nil, err
 		}
@@ -202,6 +202,7 @@ func clientCommand() *cobra.Command {
 	f.StringArrayVar(&n.Audience, "audience", nil, "resource server: URL it answers for (repeatable)")
 	f.StringVar(&format, "rpt-format", "", "resource server: opaque (default) or jwt")
 	f.StringVar(&n.Account, "account", "", "login of the organization it acts for")
+	f.BoolVar(&n.PushClaims, "push-claims", false, "its claim tokens are looked at; not for public clients")
 	f.StringVar(&n.CheckedBy, "checked-by", "", "who vouches for it; consent pages say so")
 	list := &cobra.Command{Use: "list", Short: "List clients", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
 		var vs []server.ClientView
@@ -221,7 +222,7 @@ func clientCommand() *cobra.Command {
 		return o.call(c, atAS, "client-secret", server.Named{Name: args[0]}, &n, func(w io.Writer) { line(w, "client_secret", n.Value) })
 	}}
 	return group("client", "Apps and resource servers", "Clients of the authorization server.", o,
-		add, list, lock("disable", "Disable a client: its tokens end at once", true), lock("enable", "Enable a client", false), secret)
+		add, list, lock("disable", "Disable a client: its tokens end at once", true), lock("enable", "Enable a client", false), secret, clientSetCommand(o))
 }
 
 func keyCommand() *cobra.Command {
@@ -255,7 +256,7 @@ func policyCommand() *cobra.Command {
 		return o.call(c, atAS, "policy-stop", server.Named{Name: args[0], Value: args[1]}, &p, func(w io.Writer) { line(w, p.ID, "stopped") })
 	}}
 	return group("policy", "Policies in force", "What owners allow. Owners decide on their own pages; this is for help desks.", o, list, stop,
-		exportPolicies(o), importPolicies(o))
+		exportPolicies(o), importPolicies(o), exportCommand(o))
 }
 
 // password reads one line without showing it.

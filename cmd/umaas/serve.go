@@ -34,6 +34,11 @@ as:
   listen: 0.0.0.0:8443
   tls_cert: /etc/umaas/tls.crt
   tls_key: /etc/umaas/tls.key
+  # trusted_issuers:                  # whose word about people counts, and for what; also: umaas issuer add
+  #   - issuer: https://login.hospital.example
+  #     uses: [id-token]              # id-token, claims, permission-ticket, sign-in
+  #     claims: [org, email]          # what it is believed on
+  #     jwks_uri: https://login.hospital.example/jwks    # from: umaas issuer scan
 
 gateway:
   base: https://fhir.harborview.example
@@ -201,6 +206,7 @@ func fhirBase(c config.Config) string {
 func (p *process) as(ctx context.Context) error {
 	as, err := server.NewAS(ctx, server.ASConfig{
 		Issuer: p.AS.Issuer, Name: p.Name, Data: p.Data, NoSync: p.AS.NoSync, RPTLife: p.AS.RPTLife, Now: time.Now, Logger: p.log,
+		Push: server.PushRule(p.AS.Claims), Issuers: server.Issuers(p.AS.TrustedIssuers),
 	})
 	if err != nil {
 		return err

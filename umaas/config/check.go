@@ -37,6 +37,7 @@ func (c Config) Check() error {
 			mistakes = append(mistakes, errors.New(rule.says))
 		}
 	}
+	mistakes = append(mistakes, c.AS.issuerMistakes()...)
 	if mistakes == nil {
 		return nil
 	}

@@ -40,6 +40,9 @@ type AS struct {
 	Issuer   string        `yaml:"issuer" validate:"omitempty,url"`
 	RPTLife  time.Duration `yaml:"rpt_lifetime" validate:"omitempty,min=10s,max=1h"`
 	NoSync   bool          `yaml:"insecure_no_sync"` // benchmarks only: acknowledged writes may be lost
+
+	Claims         Claims   `yaml:"claims"`
+	TrustedIssuers []TrustedIssuer `yaml:"trusted_issuers" validate:"max=1000,dive"`
 }
 
 // Gateway is the resource server: gateway, context URLs and resolver.

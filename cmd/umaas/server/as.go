@@ -42,6 +42,9 @@ type ASConfig struct {
 	Rates      httpapi.RateLimits  // zero: the defaults
 	CookieName string              // distinguishes the roles of one loopback machine
 	Cost       signin.Cost         // zero: the default
+	Push       umaas.PushRule
+	Formats    []umaas.Format        // claim token formats beside the server's own
+	Issuers    []umaas.TrustedIssuer // of the configuration; others are administered
 	Now        func() time.Time
 	Logger     *slog.Logger
 }
@@ -54,6 +57,7 @@ type AS struct {
 	Store   umaas.Store
 
 	cost   signin.Cost
+	fetch  *outbound.Client
 	store  *store.Store
 	engine kv.Engine
 	stop   context.CancelFunc
@@ -94,15 +98,20 @@ func NewAS(ctx context.Context, c ASConfig) (_ *AS, err error) {
 	if c.Adjust != nil {
 		c.Adjust(&limits)
 	}
-	preview, err := umaas.NewPreviewer(c.Issuer, st, ring, c.Now, outbound.New(fetchOptions(c.Issuer)).Preview)
+	client := outbound.New(fetchOptions(c.Issuer))
+	preview, err := umaas.NewPreviewer(c.Issuer, st, ring, c.Now, client.Preview)
 	if err != nil {
 		return nil, err
 	}
 	core, err := umaas.New(ctx, umaas.Deps{
 		Issuer: c.Issuer, Store: st, Keys: ring, Scopes: policy.SMART{}, Now: c.Now, Random: rand.Reader, Logger: c.Logger, Limits: limits,
-		Preview: preview,
+		Preview: preview, Push: c.Push, Formats: c.Formats,
+		IssuerKeys: outbound.NewKeySource(client, c.Now), Statuses: outbound.NewStatusSource(client, c.Now),
 	})
 	if err != nil {
+		return nil, err
+	}
+	if err := trust(ctx, core, c.Issuers); err != nil {
 		return nil, err
 	}
 	handler, err := pages(ctx, c, core, st)
@@ -110,7 +119,7 @@ func NewAS(ctx context.Context, c ASConfig) (_ *AS, err error) {
 		return nil, err
 	}
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
-	as := &AS{Service: core, Keys: ring, Handler: handler, Store: st, cost: c.Cost, store: st, engine: engine, stop: stop, done: make(chan struct{})}
+	as := &AS{Service: core, Keys: ring, Handler: handler, Store: st, cost: c.Cost, fetch: client, store: st, engine: engine, stop: stop, done: make(chan struct{})}
 	go as.housekeeping(background, c.Logger)
 	return as, nil
 }

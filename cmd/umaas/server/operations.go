@@ -55,6 +55,7 @@ type NewClient struct {
 	RPTFormat          umaas.RPTFormat
 	Account            string // login of the organization it acts for
 	CheckedBy          string
+	PushClaims         bool
 }
 
 // ClientView is a client for an operator; Secret is set once, at creation.
@@ -85,6 +86,13 @@ func (a *AS) Operations() control.Operations {
 		"policy-export": control.Op(a.exportPolicies),
 		"policy-import": control.Op(a.importPolicies),
 		"explain":       control.Op(a.explain),
+		"client-push":   control.Op(a.pushClaims),
+		"ticket-export": control.Op(a.exportTicket),
+		"issuer-put":    control.Op(a.putIssuer),
+		"issuer-list":   control.Op(a.issuers),
+		"issuer-lock":   control.Op(a.lockIssuer),
+		"issuer-remove": control.Op(a.removeIssuer),
+		"issuer-scan":   control.Op(a.scanIssuer),
 	}
 }
 
@@ -179,7 +187,10 @@ func (a *AS) setPassword(ctx context.Context, n Named) (UserView, error) {
 func (a *AS) AddClient(ctx context.Context, n NewClient) (ClientView, error) {
 	c := umaas.Client{
 		Name: n.Name, AuthMethod: n.AuthMethod, RedirectURIs: n.RedirectURIs, ClaimsRedirectURIs: n.ClaimsRedirectURIs,
-		GrantTypes: n.GrantTypes, Scopes: n.Scopes, Audience: n.Audience, RPTFormat: n.RPTFormat, CheckedBy: n.CheckedBy,
+		GrantTypes: n.GrantTypes, Scopes: n.Scopes, Audience: n.Audience, RPTFormat: n.RPTFormat, CheckedBy: n.CheckedBy, PushClaims: n.PushClaims,
+	}
+	if n.PushClaims && c.Public() {
+		return ClientView{}, errors.New("push claims: a public client cannot prove who it is, so it may not push claims")
 	}
 	if n.CheckedBy != "" {
 		c.CheckedAt = time.Now()
