@@ -60,7 +60,7 @@ Then, for real:
 		SilenceErrors: true,
 	}
 	c.AddCommand(demoCommand(), serveCommand(), doctorCommand(), fhirCommand(), userCommand(), clientCommand(), keyCommand(),
-		policyCommand(), relationCommand(), appCommand(), explainCommand(), backupCommand(), restoreCommand(), benchCommand(), versionCommand())
+		policyCommand(), delegationCommand(), relationCommand(), appCommand(), explainCommand(), backupCommand(), restoreCommand(), benchCommand(), versionCommand())
 	return c
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/umaas/umaas/cmd/umaas/control"
 	"github.com/umaas/umaas/cmd/umaas/server"
 	fhirstore "github.com/umaas/umaas/fhir/store"
+	"github.com/umaas/umaas/umaas"
 	"github.com/umaas/umaas/umaas/config"
 )
 
@@ -193,6 +194,10 @@ func fhirBase(c config.Config) string {
 func (p *process) as(ctx context.Context) error {
 	as, err := server.NewAS(ctx, server.ASConfig{
 		Issuer: p.AS.Issuer, Name: p.Name, Data: p.Data, NoSync: p.AS.NoSync, RPTLife: p.AS.RPTLife, Now: time.Now, Logger: p.log,
+		Undo: p.AS.Undo, Attention: umaas.Attention{
+			PerClient: p.AS.Attention.PerClient, Unchecked: p.AS.Attention.Unchecked, PerParty: p.AS.Attention.PerParty,
+			PerDay: p.AS.Attention.PerDay, Invites: p.AS.Attention.Invitations,
+		},
 	})
 	if err != nil {
 		return err

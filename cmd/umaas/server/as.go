@@ -38,8 +38,10 @@ type ASConfig struct {
 	Engine     kv.Engine // nil: a file in Data
 	NoSync     bool
 	RPTLife    time.Duration // zero: the default
-	CookieName string        // distinguishes the roles of one loopback machine
-	Cost       signin.Cost   // zero: the default
+	Undo       time.Duration // zero: the default
+	Attention  umaas.Attention
+	CookieName string      // distinguishes the roles of one loopback machine
+	Cost       signin.Cost // zero: the default
 	Now        func() time.Time
 	Logger     *slog.Logger
 }
@@ -93,6 +95,10 @@ func NewAS(ctx context.Context, c ASConfig) (_ *AS, err error) {
 	if c.RPTLife > 0 {
 		limits.RPT = c.RPTLife
 	}
+	if c.Undo > 0 {
+		limits.Undo = c.Undo
+	}
+	limits.Attention = c.Attention.WithDefaults()
 	preview, err := umaas.NewPreviewer(c.Issuer, st, ring, c.Now, outbound.New(fetch).Preview)
 	if err != nil {
 		return nil, err

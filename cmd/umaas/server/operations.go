@@ -84,7 +84,12 @@ func (a *AS) Operations() control.Operations {
 		"policy-stop":   control.Op(a.stopPolicy),
 		"policy-export": control.Op(a.exportPolicies),
 		"policy-import": control.Op(a.importPolicies),
-		"explain":       control.Op(a.explain),
+		"emergency-set": control.Op(a.setEmergency),
+
+		"delegation-add":  control.Op(a.addDelegation),
+		"delegation-list": control.Op(a.delegations),
+		"delegation-end":  control.Op(a.endDelegation),
+		"explain":         control.Op(a.explain),
 	}
 }
 
