@@ -96,9 +96,9 @@ func TestDelegationCommands(t *testing.T) {
 	}
 	refused(t, "has no delegation", "", at("delegation", "end", child, "x")...)
 
-	refused(t, "want name=value", "", at("policy", "emergency", string(w.Server.ClientID), "--claim", "er")...)
-	refused(t, "say who with --claim, or --off", "", at("policy", "emergency", string(w.Server.ClientID))...)
+	refused(t, "want name=value", "", at("policy", "emergency", w.Server.ClientID, "--claim", "er")...)
+	refused(t, "say who with --claim, or --off", "", at("policy", "emergency", w.Server.ClientID)...)
 	refused(t, "no client has the id", "", at("policy", "emergency", "c_x", "--claim", "er=true")...)
-	must(t, "", at("policy", "emergency", string(w.Server.ClientID), "--claim", "er=true")...)
-	must(t, "", at("policy", "emergency", string(w.Server.ClientID), "--off")...)
+	must(t, "", at("policy", "emergency", w.Server.ClientID, "--claim", "er=true")...)
+	must(t, "", at("policy", "emergency", w.Server.ClientID, "--off")...)
 }
