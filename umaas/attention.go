@@ -20,6 +20,19 @@ func DefaultAttention() Attention {
 	return Attention{PerClient: 3, Unchecked: 30, PerParty: 50, PerDay: 50, Invites: 50}
 }
 
+// WithDefaults fills in what is not set.
+func (a Attention) WithDefaults() Attention {
+	d := DefaultAttention()
+	for _, m := range []struct{ set, standard *int }{
+		{&a.PerClient, &d.PerClient}, {&a.Unchecked, &d.Unchecked}, {&a.PerParty, &d.PerParty}, {&a.PerDay, &d.PerDay}, {&a.Invites, &d.Invites},
+	} {
+		if *m.set == 0 {
+			*m.set = *m.standard
+		}
+	}
+	return a
+}
+
 // maxAttention keeps counting inside the newest entries that are looked at.
 const maxAttention = inboxWindow
 

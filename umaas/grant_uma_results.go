@@ -253,6 +253,7 @@ func (run *redemption) join(tx Tx, t *Ticket, open Request) (refused string, err
 		return ReasonFlood, nil // asked in ever new ways: nobody could read it
 	}
 	open.Repeats++
+	open.BreakGlass = open.BreakGlass || t.BreakGlass // the owner is shown it anew
 	t.Request = open.Key
 	if err := tx.PutRequest(open); err != nil {
 		return "", fmt.Errorf("store request: %w", err)

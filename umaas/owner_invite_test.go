@@ -150,19 +150,16 @@ func TestSEC_45_OneTakesItUp(t *testing.T) {
 	w.claims(w.carol, role)
 	var taken [2]atomic.Int64
 	var wait sync.WaitGroup
-	people := []umaas.AccountID{w.bob, w.carol}
-	var offers [2]umaas.InvitationOffer
-	for n, who := range people {
-		sess := w.sessions[who]
-		offers[n], err = w.OpenInvitation(ctx, handle, &sess)
-		w.must(err)
-	}
+	both := [2]umaas.Session{w.sessions[w.bob], w.sessions[w.carol]}
+	v, err := w.OpenInvitation(ctx, handle, &both[0])
+	w.must(err)
+	_, err = w.OpenInvitation(ctx, handle, &both[1])
+	w.must(err)
 	for n := range 32 {
-		sess, v := w.sessions[people[n%2]], offers[n%2]
 		wait.Add(1)
 		go func() {
 			defer wait.Done()
-			if w.AcceptInvitation(ctx, handle, sess, v.Digest, "") == nil {
+			if w.AcceptInvitation(ctx, handle, both[n%2], v.Digest, "") == nil {
 				taken[n%2].Add(1)
 			}
 		}()

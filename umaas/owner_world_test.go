@@ -3,7 +3,6 @@ package umaas_test
 import (
 	"context"
 	"errors"
-	"slices"
 	"strings"
 	"testing"
 
@@ -114,8 +113,4 @@ func handleOf(t *testing.T, i umaas.Invited) string {
 		t.Fatalf("link %q", i.Link)
 	}
 	return handle
-}
-
-func waiting(list []umaas.RequestView) []umaas.RequestView {
-	return slices.DeleteFunc(slices.Clone(list), func(v umaas.RequestView) bool { return v.State != umaas.RequestWaiting })
 }

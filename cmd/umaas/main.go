@@ -60,7 +60,7 @@ Then, for real:
 		SilenceErrors: true,
 	}
 	c.AddCommand(demoCommand(), serveCommand(), doctorCommand(), fhirCommand(), userCommand(), clientCommand(), issuerCommand(), keyCommand(),
-		policyCommand(), relationCommand(), appCommand(), explainCommand(), backupCommand(), restoreCommand(), benchCommand(), conformanceCommand(), versionCommand())
+		policyCommand(), delegationCommand(), relationCommand(), appCommand(), explainCommand(), backupCommand(), restoreCommand(), benchCommand(), conformanceCommand(), versionCommand())
 	return c
 }
 

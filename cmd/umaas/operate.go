@@ -256,7 +256,7 @@ func policyCommand() *cobra.Command {
 		return o.call(c, atAS, "policy-stop", server.Named{Name: args[0], Value: args[1]}, &p, func(w io.Writer) { line(w, p.ID, "stopped") })
 	}}
 	return group("policy", "Policies in force", "What owners allow. Owners decide on their own pages; this is for help desks.", o, list, stop,
-		exportPolicies(o), importPolicies(o), exportCommand(o))
+		exportPolicies(o), importPolicies(o), exportCommand(o), emergencyPolicy(o))
 }
 
 // password reads one line without showing it.

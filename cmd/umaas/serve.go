@@ -20,6 +20,7 @@ import (
 	"github.com/umaas/umaas/cmd/umaas/server"
 	fhirstore "github.com/umaas/umaas/fhir/store"
 	"github.com/umaas/umaas/resourceserver"
+	"github.com/umaas/umaas/umaas"
 	"github.com/umaas/umaas/umaas/config"
 )
 
@@ -207,6 +208,10 @@ func (p *process) as(ctx context.Context) error {
 	as, err := server.NewAS(ctx, server.ASConfig{
 		Issuer: p.AS.Issuer, Name: p.Name, Data: p.Data, NoSync: p.AS.NoSync, RPTLife: p.AS.RPTLife, Now: time.Now, Logger: p.log,
 		Push: server.PushRule(p.AS.Claims), Issuers: server.Issuers(p.AS.TrustedIssuers),
+		Undo: p.AS.Undo, Attention: umaas.Attention{
+			PerClient: p.AS.Attention.PerClient, Unchecked: p.AS.Attention.Unchecked, PerParty: p.AS.Attention.PerParty,
+			PerDay: p.AS.Attention.PerDay, Invites: p.AS.Attention.Invitations,
+		},
 	})
 	if err != nil {
 		return err

@@ -41,8 +41,19 @@ type AS struct {
 	RPTLife  time.Duration `yaml:"rpt_lifetime" validate:"omitempty,min=10s,max=1h"`
 	NoSync   bool          `yaml:"insecure_no_sync"` // benchmarks only: acknowledged writes may be lost
 
-	Claims         Claims   `yaml:"claims"`
+	Claims         Claims          `yaml:"claims"`
 	TrustedIssuers []TrustedIssuer `yaml:"trusted_issuers" validate:"max=1000,dive"`
+	Undo           time.Duration   `yaml:"undo_window" validate:"omitempty,min=1m,max=24h"` // how long an owner can take an answer back
+	Attention      Attention       `yaml:"attention"`
+}
+
+// Attention is how much may come before an owner; 0 is the default.
+type Attention struct {
+	PerClient   int `yaml:"per_client" validate:"omitempty,min=1,max=200"`  // open requests of one unchecked app
+	Unchecked   int `yaml:"unchecked" validate:"omitempty,min=1,max=200"`   // open requests of all unchecked apps
+	PerParty    int `yaml:"per_party" validate:"omitempty,min=1,max=200"`   // open requests of one party over all owners
+	PerDay      int `yaml:"per_day" validate:"omitempty,min=1,max=200"`     // new requests of one party to one owner in a day
+	Invitations int `yaml:"invitations" validate:"omitempty,min=1,max=200"` // of one owner in a day
 }
 
 // Gateway is the resource server: gateway, context URLs and resolver.

@@ -45,6 +45,8 @@ type ASConfig struct {
 	Push       umaas.PushRule
 	Formats    []umaas.Format        // claim token formats beside the server's own
 	Issuers    []umaas.TrustedIssuer // of the configuration; others are administered
+	Undo       time.Duration         // zero: the default
+	Attention  umaas.Attention
 	Now        func() time.Time
 	Logger     *slog.Logger
 }
@@ -95,6 +97,10 @@ func NewAS(ctx context.Context, c ASConfig) (_ *AS, err error) {
 	if c.RPTLife > 0 {
 		limits.RPT = c.RPTLife
 	}
+	if c.Undo > 0 {
+		limits.Undo = c.Undo
+	}
+	limits.Attention = c.Attention.WithDefaults()
 	if c.Adjust != nil {
 		c.Adjust(&limits)
 	}

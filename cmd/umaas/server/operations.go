@@ -85,14 +85,19 @@ func (a *AS) Operations() control.Operations {
 		"policy-stop":   control.Op(a.stopPolicy),
 		"policy-export": control.Op(a.exportPolicies),
 		"policy-import": control.Op(a.importPolicies),
-		"explain":       control.Op(a.explain),
-		"client-push":   control.Op(a.pushClaims),
-		"ticket-export": control.Op(a.exportTicket),
-		"issuer-put":    control.Op(a.putIssuer),
-		"issuer-list":   control.Op(a.issuers),
-		"issuer-lock":   control.Op(a.lockIssuer),
-		"issuer-remove": control.Op(a.removeIssuer),
-		"issuer-scan":   control.Op(a.scanIssuer),
+		"emergency-set": control.Op(a.setEmergency),
+
+		"delegation-add":  control.Op(a.addDelegation),
+		"delegation-list": control.Op(a.delegations),
+		"delegation-end":  control.Op(a.endDelegation),
+		"explain":         control.Op(a.explain),
+		"client-push":     control.Op(a.pushClaims),
+		"ticket-export":   control.Op(a.exportTicket),
+		"issuer-put":      control.Op(a.putIssuer),
+		"issuer-list":     control.Op(a.issuers),
+		"issuer-lock":     control.Op(a.lockIssuer),
+		"issuer-remove":   control.Op(a.removeIssuer),
+		"issuer-scan":     control.Op(a.scanIssuer),
 	}
 }
 
