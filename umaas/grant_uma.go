@@ -40,13 +40,13 @@ func parseTicketRequest(f form) (ticketRequest, error) {
 	return q, nil
 }
 
-// grantTicket is the uma-ticket grant (Grant §3.3): phases 4 and 5 of Token.
+// grantTicket is the uma-ticket grant (Grant §3.3): phases 5 and 6 of Token.
 func (s *Service) grantTicket(ctx context.Context, c VerifiedClient, f form, requestID string) (uma.TokenResponse, error) {
 	q, err := parseTicketRequest(f)
 	if err != nil {
 		return uma.TokenResponse{}, err
 	}
-	out, err := s.redeemTicket(ctx, c.Client, q, requestID)
+	out, err := s.redeemTicket(ctx, c, q, requestID)
 	if err != nil {
 		return uma.TokenResponse{}, err
 	}
@@ -58,6 +58,7 @@ func (s *Service) grantTicket(ctx context.Context, c VerifiedClient, f form, req
 type redemption struct {
 	s         *Service
 	client    Client
+	held      possession // the key the presenter proved to hold
 	request   ticketRequest
 	requestID string
 	now       time.Time
@@ -69,19 +70,25 @@ type redemption struct {
 
 // redeemTicket does the grant's own work: the ticket is loaded, spent and assessed, and its result stored, in one
 // transaction. From the binding check on the ticket is dead whatever the answer (SEC-01, G-124).
-func (s *Service) redeemTicket(ctx context.Context, c Client, q ticketRequest, requestID string) (issued, error) {
+func (s *Service) redeemTicket(ctx context.Context, c VerifiedClient, q ticketRequest, requestID string) (issued, error) {
 	key, secret, ok := s.handles.Open(q.Ticket)
 	if !ok {
 		return issued{}, errTicket
 	}
-	run := &redemption{s: s, client: c, request: q, requestID: requestID, now: s.Now()}
+	run := &redemption{s: s, client: c.Client, held: c.held, request: q, requestID: requestID, now: s.Now()}
 	if old, ok := s.openBearer(q.RPT); ok {
 		run.old = &old
 	}
 	err := s.Store.Update(ctx, func(tx Tx) error {
 		run.issued, run.answer = issued{}, nil
-		t, err := s.presentedTicket(tx, key, secret, c, run.now)
+		if err := run.held.spend(tx, run.now); err != nil {
+			return err
+		}
+		t, err := s.presentedTicket(tx, key, secret, c.Client, run.now)
 		if err != nil {
+			return err
+		}
+		if err := run.binds(tx, &t); err != nil {
 			return err
 		}
 		if !verifies(q.Verifier, t.Challenge) {

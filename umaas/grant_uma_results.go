@@ -22,6 +22,7 @@ func (run *redemption) permit(tx Tx, t Ticket, q Question, d Permit) error {
 	if q.Party != nil {
 		g.Party, g.AuthTime, g.AMR = q.Party.Account, q.Party.AuthTime, q.Party.AMR
 	}
+	g.Confirm = t.Confirm // set by binds: the presenter's key, if it has one (SEC-33)
 	upgraded, err := run.upgrade(tx, &g)
 	if err != nil {
 		return err

@@ -91,7 +91,7 @@ func (s *Service) describeToken(t Token, g Grant, l liveness, now time.Time) uma
 		expires = g.Expires
 	}
 	out := uma.Introspection{
-		Active: true, ClientID: string(g.Client), Sub: string(g.Party), TokenType: "Bearer", Iss: s.Issuer,
+		Active: true, ClientID: string(g.Client), Sub: string(g.Party), TokenType: g.Confirm.tokenType(), Cnf: g.Confirm.cnf(), Iss: s.Issuer,
 		Aud: g.Audience, Exp: expires.Unix(), Iat: t.Created.Unix(), Nbf: t.Created.Unix(), JTI: s.handles.ID(t.Key),
 		Kind: string(g.Kind), Owner: string(g.Owner),
 	}

@@ -103,7 +103,7 @@ func (s *Service) accessLife(kind GrantKind) time.Duration {
 // than the transaction.
 func (i issued) response(s *Service) (uma.TokenResponse, error) {
 	r := uma.TokenResponse{
-		AccessToken: i.access, TokenType: "Bearer", ExpiresIn: int64(i.expires.Sub(i.now) / time.Second),
+		AccessToken: i.access, TokenType: i.grant.Confirm.tokenType(), ExpiresIn: int64(i.expires.Sub(i.now) / time.Second),
 		RefreshToken: i.refresh, Scope: i.scope, Patient: i.patient, Upgraded: i.upgraded,
 	}
 	if i.rs.RPTFormat == RPTJWT {
@@ -128,16 +128,17 @@ func (i issued) response(s *Service) (uma.TokenResponse, error) {
 // accessClaims is the payload of a signed access token (RFC 9068 §2.2). Permissions is a JWE for the resource server:
 // the client is not to learn which resource its context URL stands for (decisions 1).
 type accessClaims struct {
-	Iss         string   `json:"iss"`
-	Sub         string   `json:"sub"`
-	Aud         []string `json:"aud"`
-	Exp         int64    `json:"exp"`
-	Iat         int64    `json:"iat"`
-	Nbf         int64    `json:"nbf"`
-	JTI         string   `json:"jti"`
-	ClientID    ClientID `json:"client_id"`
-	Kind        string   `json:"urn:umaas:kind"`
-	Permissions string   `json:"urn:umaas:permissions,omitempty"`
+	Iss         string            `json:"iss"`
+	Sub         string            `json:"sub"`
+	Aud         []string          `json:"aud"`
+	Exp         int64             `json:"exp"`
+	Iat         int64             `json:"iat"`
+	Nbf         int64             `json:"nbf"`
+	JTI         string            `json:"jti"`
+	ClientID    ClientID          `json:"client_id"`
+	Kind        string            `json:"urn:umaas:kind"`
+	Permissions string            `json:"urn:umaas:permissions,omitempty"`
+	Cnf         *uma.Confirmation `json:"cnf,omitempty"` // RFC 9449 §6.1, RFC 8705 §3.1
 }
 
 // signAccess makes the JWT form. It returns "" where that form is not to be had: no audience to name, or too long.
@@ -152,7 +153,7 @@ func (s *Service) signAccess(i issued) (string, error) {
 	}
 	c := accessClaims{
 		Iss: s.Issuer, Sub: string(g.Party), Aud: audience, Exp: i.expires.Unix(), Iat: i.now.Unix(), Nbf: i.now.Unix(),
-		JTI: s.handles.ID(i.accessKey), ClientID: g.Client, Kind: string(g.Kind),
+		JTI: s.handles.ID(i.accessKey), ClientID: g.Client, Kind: string(g.Kind), Cnf: g.Confirm.cnf(),
 	}
 	if c.Sub == "" {
 		c.Sub = string(g.Client) // RFC 9068 §2.2: without a person, the client

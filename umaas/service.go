@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/umaas/umaas/umaas/keys"
+	"github.com/umaas/umaas/umaas/pop"
 	"github.com/umaas/umaas/umaas/uma"
 )
 
@@ -24,6 +25,7 @@ type Deps struct {
 	Random  io.Reader
 	Logger  *slog.Logger
 	Limits  Limits
+	Binding Binding // key-bound tokens: DPoP nonces, mutual TLS
 }
 
 // Limits are lifetimes and bounds. DefaultLimits is safe; a zero member is refused by New.
@@ -63,6 +65,7 @@ type Previewer interface {
 type Service struct {
 	Deps
 	handles *Handles
+	nonces  *pop.Nonces
 }
 
 // New checks the dependencies and opens the server's handle key, making one in an empty store.
@@ -78,7 +81,7 @@ func New(ctx context.Context, d Deps) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Service{Deps: d, handles: handles}, nil
+	return &Service{Deps: d, handles: handles, nonces: pop.NewNonces(key)}, nil
 }
 
 func (d Deps) check() error {
@@ -95,7 +98,7 @@ func (d Deps) check() error {
 		d.Limits.Silence <= 0 || d.Limits.MaxPermissions <= 0 || d.Limits.MaxScopes <= 0:
 		return errors.New("core: every limit must be above zero; start from DefaultLimits")
 	}
-	return nil
+	return d.Binding.check()
 }
 
 func loopback(host string) bool { return host == "localhost" || host == "127.0.0.1" || host == "::1" }
