@@ -43,7 +43,7 @@ var imports = map[string][]string{
 	"resourceserver/asclient":              {"umaas/uma", "github.com/lestrrat-go/jwx/v2/…", "github.com/coreos/go-oidc/v3/oidc", "golang.org/x/oauth2/…"},
 	"resourceserver/state":                 {"resourceserver", "resourceserver/asclient", "scopes", "umaas/uma", "umaas/store/kv"},
 	"resourceserver/ginrs":                 {"resourceserver", "github.com/gin-gonic/gin/…"},
-	"resourceserver/gateway":               {"resourceserver", "resourceserver/asclient", "fhir", "scopes", "umaas/uma"},
+	"resourceserver/gateway":               {"resourceserver", "resourceserver/asclient", "fhir", "scopes", "umaas/uma", "umaas/pop"},
 	"resourceserver/rstest":                {"resourceserver", "umaas/uma", "umaas/pop", "scopes"},
 	"resolver":                             {"umaas/uma", "resourceserver", "resourceserver/asclient", "resourceserver/state", "scopes", "rsc.io/qr", "golang.org/x/time/rate"},
 	"resolver/client":                      {"umaas/uma", "umaas/pop"},

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/singleflight"
@@ -136,19 +137,21 @@ func (v *Verifier) ask(ctx context.Context, token string, hash [32]byte) (verifi
 // withdrawal and there is no feed of them (GW-38, SEC-34, decisions 4).
 func (v *Verifier) answer(ctx context.Context, token string) (uma.Introspection, string, error) {
 	issuer := v.cfg.Issuer
+	var signed *uma.Confirmation
 	if named, isJWT := asclient.UnverifiedIssuer(token); isJWT {
 		client, known := v.cfg.Clients[named]
 		if !known {
 			return uma.Introspection{}, "", fmt.Errorf("%w: issued elsewhere", ErrInactive)
 		}
 		issuer = named
-		_, err := client.VerifyAccessToken(ctx, token)
+		verified, err := client.VerifyAccessToken(ctx, token)
 		if errors.Is(err, asclient.ErrUnreachable) {
 			return uma.Introspection{}, "", unreachable(err)
 		}
 		if err != nil {
 			return uma.Introspection{}, "", fmt.Errorf("%w: %w", ErrInactive, err)
 		}
+		signed = verified.Cnf
 	}
 	var got uma.Introspection
 	err := v.cfg.Tokens.With(ctx, Owner{Issuer: issuer}, func(c *asclient.Client, pat string) (err error) {
@@ -161,7 +164,26 @@ func (v *Verifier) answer(ctx context.Context, token string) (uma.Introspection,
 	if !got.Active {
 		return uma.Introspection{}, "", ErrInactive
 	}
+	if got.Cnf, err = sameBinding(signed, got); err != nil {
+		return uma.Introspection{}, "", err
+	}
 	return got, issuer, nil
+}
+
+// sameBinding is the key a token is bound to by what is signed and what is introspected: neither can take the binding off
+// that the other tells of (SEC-33).
+func sameBinding(signed *uma.Confirmation, got uma.Introspection) (*uma.Confirmation, error) {
+	switch {
+	case signed != nil && got.Cnf != nil && *signed != *got.Cnf:
+		return nil, fmt.Errorf("%w: bound to two keys", ErrInactive)
+	case got.Cnf != nil:
+		return got.Cnf, nil
+	case signed != nil:
+		return signed, nil
+	case strings.EqualFold(got.TokenType, uma.TokenTypeDPoP):
+		return &uma.Confirmation{Unknown: true}, nil
+	}
+	return nil, nil
 }
 
 // join makes a Grant of an answer. Times are judged with no leeway (GW-49: our own clock); a permission of a set that is
@@ -174,6 +196,9 @@ func (v *Verifier) join(ctx context.Context, issuer string, a uma.Introspection)
 	}
 	if !now.Before(g.Expires) || a.Nbf != 0 && now.Before(time.Unix(a.Nbf, 0)) {
 		return Grant{}, ErrInactive
+	}
+	if a.Cnf != nil {
+		g.Confirm = *a.Cnf
 	}
 	if g.Kind != KindOAuth {
 		g.Kind = KindRPT // what carries permissions and says no kind is an RPT (FedAuthz §5.1.1)

@@ -198,17 +198,18 @@ func (c *Client) VerifyAccessToken(ctx context.Context, raw string) (AccessToken
 		return AccessToken{}, fmt.Errorf("%w: token type %q, want at+jwt", ErrUntrusted, typ)
 	}
 	claims := struct {
-		Iss         string           `json:"iss"`
-		Sub         string           `json:"sub"`
-		Aud         audiences        `json:"aud"`
-		Exp         int64            `json:"exp"`
-		Nbf         int64            `json:"nbf"`
-		Iat         int64            `json:"iat"`
-		JTI         string           `json:"jti"`
-		ClientID    string           `json:"client_id"`
-		Kind        string           `json:"urn:umaas:kind"`
-		Permissions []uma.Permission `json:"permissions"`
-		Sealed      string           `json:"urn:umaas:permissions"`
+		Iss         string            `json:"iss"`
+		Sub         string            `json:"sub"`
+		Aud         audiences         `json:"aud"`
+		Exp         int64             `json:"exp"`
+		Nbf         int64             `json:"nbf"`
+		Iat         int64             `json:"iat"`
+		JTI         string            `json:"jti"`
+		ClientID    string            `json:"client_id"`
+		Kind        string            `json:"urn:umaas:kind"`
+		Permissions []uma.Permission  `json:"permissions"`
+		Sealed      string            `json:"urn:umaas:permissions"`
+		Cnf         *uma.Confirmation `json:"cnf"`
 	}{}
 	if err := json.Unmarshal(payload, &claims); err != nil {
 		return AccessToken{}, fmt.Errorf("%w: token claims: %w", ErrUntrusted, err)
@@ -234,7 +235,7 @@ func (c *Client) VerifyAccessToken(ctx context.Context, raw string) (AccessToken
 	return AccessToken{
 		Introspection: uma.Introspection{
 			Active: true, Permissions: claims.Permissions, ClientID: claims.ClientID, Sub: claims.Sub, Iss: claims.Iss,
-			Aud: claims.Aud, Exp: claims.Exp, Nbf: claims.Nbf, Iat: claims.Iat, JTI: claims.JTI, Kind: claims.Kind,
+			Aud: claims.Aud, Exp: claims.Exp, Nbf: claims.Nbf, Iat: claims.Iat, JTI: claims.JTI, Kind: claims.Kind, Cnf: claims.Cnf,
 		},
 	}, nil
 }

@@ -11,6 +11,9 @@ type Confirmation struct {
 	Unknown bool `json:"-"`
 }
 
+// Bound reports a binding, known or not.
+func (c Confirmation) Bound() bool { return c != Confirmation{} }
+
 // UnmarshalJSON keeps in mind that there was a binding where none of its members is known.
 func (c *Confirmation) UnmarshalJSON(raw []byte) error {
 	type plain Confirmation
