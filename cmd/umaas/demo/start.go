@@ -2,6 +2,7 @@ package demo
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/umaas/umaas/cmd/umaas/server"
 	fhirstore "github.com/umaas/umaas/fhir/store"
+	"github.com/umaas/umaas/umaas/pop"
 	"github.com/umaas/umaas/umaas/signin"
 	"github.com/umaas/umaas/umaas/uma"
 )
@@ -27,6 +29,7 @@ type Options struct {
 	Port      int           // of the authorization server; the next two are the resource server and the app. 0: any free ones
 	RPTFormat string        // "", "opaque" or "jwt"
 	RPTLife   time.Duration // zero: the server's default
+	DPoP      bool          // the app binds its tokens to a key
 	Sync      bool          // sync every write, as a real server does
 	Logger    *slog.Logger
 	Progress  func(string) // told what is being done; nil: nobody
@@ -177,6 +180,12 @@ func (d *Demo) serve(ctx context.Context, o Options, l doors) error {
 	app := App{
 		ClientID: d.World.App.ClientID, Secret: d.World.App.ClientSecret, ClaimsURI: d.World.App.ClaimsRedirectURI,
 		HTTP: &http.Client{Timeout: 30 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
+	}
+	var err error
+	if o.DPoP {
+		if app.Key, err = pop.NewKey(rand.Reader); err != nil {
+			return err
+		}
 	}
 	clinic, err := NewClinic(app, d.World.Clinic, d.World.RS, d.World.Issuer, time.Now)
 	if err != nil {
