@@ -73,7 +73,13 @@ func atAS(ctx context.Context, cfg config.Config) (*control.Caller, error) {
 		return nil, errors.New("this configuration runs no authorization server (role as): give the one that does")
 	}
 	return control.Dial(ctx, cfg.Data, control.AS, func(ctx context.Context) (*control.Local, error) {
-		as, err := server.NewAS(ctx, server.ASConfig{Issuer: cfg.AS.Issuer, Name: cfg.Name, Data: cfg.Data, Now: time.Now, Logger: slog.New(slog.DiscardHandler)})
+		binding, certificates, err := binding(cfg)
+		if err != nil {
+			return nil, err
+		}
+		as, err := server.NewAS(ctx, server.ASConfig{
+			Binding: binding, Certificates: certificates, Issuer: cfg.AS.Issuer, Name: cfg.Name, Data: cfg.Data, Now: time.Now, Logger: slog.New(slog.DiscardHandler),
+		})
 		if err != nil {
 			return nil, err
 		}
@@ -96,7 +102,10 @@ func atGateway(ctx context.Context, cfg config.Config) (*control.Caller, error) 
 			}
 			closeStore = embedded.Close
 		}
-		rc := gatewayConfig(cfg, embedded, log)
+		rc, err := gatewayConfig(cfg, embedded, log)
+		if err != nil {
+			return nil, errors.Join(err, closeStore())
+		}
 		rc.Idle = true
 		rs, err := server.NewRS(ctx, rc)
 		if err != nil {

@@ -29,6 +29,11 @@ func (c Config) Check() error {
 		{c.Runs("resolver") && !c.Runs("gateway"), "roles: resolver runs in the process of the gateway; name both"},
 		{c.Runs("fhir") && !c.Runs("gateway") && c.FHIR.Address == "", "fhir.listen: required where fhir runs without the gateway"},
 		{c.FHIR.Address != "" && c.FHIR.Credential == "", "fhir.authorization: required where fhir listens: the header that only the gateway sends, the same as its upstream_authorization"},
+		{c.AS.MTLS.Base != "" && c.AS.MTLS.Address == "" && len(c.AS.Proxies) == 0, "as.mtls: give listen with TLS files, or name the proxies that pass certificates on in as.client_cert_proxies"},
+		{c.AS.MTLS.Base == "" && (c.AS.MTLS.Address != "" || c.AS.MTLS.CAs != "" || len(c.AS.Proxies) > 0), "as.mtls.base: the issuer's address as clients with certificates reach it is required"},
+		{c.AS.MTLS.Address != "" && c.AS.MTLS.TLSCert == "", "as.mtls: a listener that asks for certificates needs TLS files"},
+		{!plainAddress(c.AS.MTLS.Base) || strings.HasPrefix(c.AS.MTLS.Base, "http:"), "as.mtls.base: " + addressWords},
+		{c.Gateway.AskCerts && c.Gateway.TLSCert == "", "gateway.client_certificates: certificates can be asked for only where the gateway itself speaks TLS"},
 		{!plainAddress(c.AS.Issuer), "as.issuer: " + addressWords},
 		{!plainAddress(c.Gateway.Issuer), "gateway.issuer: " + addressWords},
 		{!plainAddress(c.Gateway.Base) || pathOf(c.Gateway.Base) != "", "gateway.base: an origin alone, such as https://fhir.example.org; the FHIR base will be /fhir below it"},
@@ -68,7 +73,7 @@ func (c Config) fields() []error {
 	}
 	mistakes := make([]error, 0, len(fields))
 	for _, f := range fields {
-		name := strings.ReplaceAll(strings.TrimPrefix(f.Namespace(), "Config."), "Listener.", "")
+		name := strings.NewReplacer("Listener.", "", "Binding.", "").Replace(strings.TrimPrefix(f.Namespace(), "Config."))
 		mistakes = append(mistakes, fmt.Errorf("%s: %s", name, words(f)))
 	}
 	if len(mistakes) == 0 {
@@ -88,6 +93,8 @@ func words(f validator.FieldError) string {
 		return "no such file"
 	case "host_port":
 		return "want HOST:PORT, such as 127.0.0.1:8443"
+	case "ip|cidr":
+		return "want addresses or prefixes, such as 10.0.0.7 or 10.0.0.0/8"
 	case "url":
 		return "want an absolute URL"
 	case "oneof":

@@ -40,6 +40,23 @@ type AS struct {
 	Issuer   string        `yaml:"issuer" validate:"omitempty,url"`
 	RPTLife  time.Duration `yaml:"rpt_lifetime" validate:"omitempty,min=10s,max=1h"`
 	NoSync   bool          `yaml:"insecure_no_sync"` // benchmarks only: acknowledged writes may be lost
+	Profile  string        `yaml:"profile" validate:"omitempty,oneof=heart"`
+	Binding  `yaml:",inline"`
+	MTLS     MTLS `yaml:"mtls"`
+}
+
+// Binding is what both servers can be told of key-bound tokens.
+type Binding struct {
+	Nonces  string   `yaml:"dpop_nonces" validate:"omitempty,oneof=off public all"` // whose DPoP proofs need a nonce; default off
+	Proxies []string `yaml:"client_cert_proxies" validate:"dive,ip|cidr"`           // peers whose Client-Cert header counts (RFC 9440)
+}
+
+// MTLS is the authorization server's second door, which asks for client certificates (RFC 8705 §5). Without listen a proxy of
+// client_cert_proxies is that door.
+type MTLS struct {
+	Listener `yaml:",inline"`
+	Base     string `yaml:"base" validate:"omitempty,url"`        // the issuer as clients reach it there
+	CAs      string `yaml:"client_cas" validate:"omitempty,file"` // PEM certificates that sign those of tls_client_auth clients
 }
 
 // Gateway is the resource server: gateway, context URLs and resolver.
@@ -52,6 +69,8 @@ type Gateway struct {
 	ClientID   string `yaml:"client_id"`                         // of this resource server; empty: registers itself
 	Secret     string `yaml:"client_secret"`
 	StateKey   string `yaml:"state_key" validate:"omitempty,len=64,hexadecimal"` // encrypts protection tokens at rest; empty: kept in the data folder
+	Binding    `yaml:",inline"`
+	AskCerts   bool `yaml:"client_certificates"` // ask for them at this door: browsers may then ask their users
 }
 
 // FHIR is the embedded FHIR server. It listens only where it runs apart from the gateway.

@@ -22,6 +22,7 @@ import (
 	"github.com/umaas/umaas/umaas/keys"
 	"github.com/umaas/umaas/umaas/outbound"
 	"github.com/umaas/umaas/umaas/policy"
+	"github.com/umaas/umaas/umaas/pop"
 	"github.com/umaas/umaas/umaas/signin"
 	"github.com/umaas/umaas/umaas/store"
 	"github.com/umaas/umaas/umaas/store/kv"
@@ -31,16 +32,18 @@ import (
 
 // ASConfig is what an authorization server needs.
 type ASConfig struct {
-	Issuer     string
-	Name       string    // the deployment, as people read it
-	Data       string    // folder; empty with Engine
-	Engine     kv.Engine // nil: a file in Data
-	NoSync     bool
-	RPTLife    time.Duration // zero: the default
-	CookieName string        // distinguishes the roles of one loopback machine
-	Cost       signin.Cost   // zero: the default
-	Now        func() time.Time
-	Logger     *slog.Logger
+	Issuer       string
+	Name         string    // the deployment, as people read it
+	Data         string    // folder; empty with Engine
+	Engine       kv.Engine // nil: a file in Data
+	NoSync       bool
+	RPTLife      time.Duration // zero: the default
+	CookieName   string        // distinguishes the roles of one loopback machine
+	Cost         signin.Cost   // zero: the default
+	Binding      umaas.Binding // key-bound tokens
+	Certificates pop.Certificates
+	Now          func() time.Time
+	Logger       *slog.Logger
 }
 
 // AS is a running authorization server without its listener.
@@ -98,7 +101,7 @@ func NewAS(ctx context.Context, c ASConfig) (_ *AS, err error) {
 	}
 	core, err := umaas.New(ctx, umaas.Deps{
 		Issuer: c.Issuer, Store: st, Keys: ring, Scopes: policy.SMART{}, Now: c.Now, Random: rand.Reader, Logger: c.Logger, Limits: limits,
-		Preview: preview,
+		Preview: preview, Binding: c.Binding,
 	})
 	if err != nil {
 		return nil, err
@@ -138,8 +141,8 @@ func pages(ctx context.Context, c ASConfig, core *umaas.Service, st *store.Store
 	if err != nil {
 		return nil, err
 	}
-	gin.SetMode(gin.ReleaseMode)                                                                                                                                // its debug mode prints the route table
-	return httpapi.New(httpapi.Config{Service: core, Pages: site, Issuer: c.Issuer, BrowserCookie: browser, Now: c.Now, Random: rand.Reader, Logger: c.Logger}) //nolint:contextcheck // requests bring their own
+	gin.SetMode(gin.ReleaseMode)                                                                                                                                                              // its debug mode prints the route table
+	return httpapi.New(httpapi.Config{Service: core, Pages: site, Issuer: c.Issuer, BrowserCookie: browser, Certificates: c.Certificates, Now: c.Now, Random: rand.Reader, Logger: c.Logger}) //nolint:contextcheck // requests bring their own
 }
 
 // housekeeping removes what has expired and rotates keys that are due, until Close.
