@@ -200,6 +200,12 @@ func (v *Verifier) join(ctx context.Context, issuer string, a uma.Introspection)
 	if a.Cnf != nil {
 		g.Confirm = *a.Cnf
 	}
+	if a.Party != "" {
+		g.Sub = a.Party // HEART: sub is the resource owner
+	}
+	if g.Kind == "pat" {
+		return Grant{}, ErrInactive // a protection token gives access to nothing here
+	}
 	if g.Kind != KindOAuth {
 		g.Kind = KindRPT // what carries permissions and says no kind is an RPT (FedAuthz §5.1.1)
 	}

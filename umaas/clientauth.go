@@ -41,7 +41,7 @@ func (s *Service) authenticateClient(ctx context.Context, r TokenRequest, f form
 	if given.method == AuthNone && c.AuthMethod.byCertificate() {
 		given.method = c.AuthMethod // the credentials are in the connection (RFC 8705 §2)
 	}
-	if !known || c.Disabled || given.method != c.AuthMethod {
+	if !known || c.Disabled || given.method != c.AuthMethod || !s.rules.allows(c.AuthMethod) {
 		return VerifiedClient{}, uma.ErrInvalidClient
 	}
 	switch c.AuthMethod {

@@ -24,7 +24,7 @@ const (
 // Metadata is the discovery document (RFC 8414 §2, Grant §2, FedAuthz §2, OpenID Connect Discovery §3). It is the same for
 // every caller and names only what works (SEC-74).
 func (s *Service) Metadata() uma.Metadata {
-	return s.bindingMetadata(uma.Metadata{
+	return s.profileMetadata(s.bindingMetadata(uma.Metadata{
 		Issuer:                       s.Issuer,
 		AuthorizationEndpoint:        s.Issuer + pathAuthorize,
 		TokenEndpoint:                s.Issuer + pathToken,
@@ -53,7 +53,7 @@ func (s *Service) Metadata() uma.Metadata {
 		CodeChallengeMethodsSupported:              []string{"S256"},
 		AuthorizationResponseIssParameterSupported: true,
 		ClaimsSupported:                            []string{"sub", "iss", "aud", "azp", "exp", "iat", "auth_time", "nonce", "name", "fhirUser"},
-	})
+	}))
 }
 
 // JWKS is the public key set (RFC 7517 §5), ready to be sent.

@@ -51,6 +51,7 @@ func (s *Service) Register(ctx context.Context, m ClientMetadata, requestID stri
 	c.Dynamic, c.Created = true, now
 	mistakes = append(mistakes, checkClient(c)...)
 	mistakes = append(mistakes, s.checkBinding(c)...)
+	mistakes = append(mistakes, s.checkProfile(c)...)
 	if err := registrationError(mistakes); err != nil {
 		return ClientInformation{}, err
 	}

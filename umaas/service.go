@@ -26,6 +26,7 @@ type Deps struct {
 	Logger  *slog.Logger
 	Limits  Limits
 	Binding Binding // key-bound tokens: DPoP nonces, mutual TLS
+	Profile Profile
 }
 
 // Limits are lifetimes and bounds. DefaultLimits is safe; a zero member is refused by New.
@@ -66,6 +67,7 @@ type Service struct {
 	Deps
 	handles *Handles
 	nonces  *pop.Nonces
+	rules   rules // of the profile
 }
 
 // New checks the dependencies and opens the server's handle key, making one in an empty store.
@@ -81,7 +83,7 @@ func New(ctx context.Context, d Deps) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Service{Deps: d, handles: handles, nonces: pop.NewNonces(key)}, nil
+	return &Service{Deps: d, handles: handles, nonces: pop.NewNonces(key), rules: d.Profile.rules()}, nil
 }
 
 func (d Deps) check() error {
@@ -97,6 +99,9 @@ func (d Deps) check() error {
 		d.Limits.RPT <= 0 || d.Limits.Access <= 0 || d.Limits.PAT <= 0 || d.Limits.Refresh <= 0 || d.Limits.Session <= 0 ||
 		d.Limits.Silence <= 0 || d.Limits.MaxPermissions <= 0 || d.Limits.MaxScopes <= 0:
 		return errors.New("core: every limit must be above zero; start from DefaultLimits")
+	}
+	if err := d.Profile.check(d.Limits); err != nil {
+		return err
 	}
 	return d.Binding.check()
 }

@@ -23,7 +23,8 @@ type Config struct {
 	AS      AS       `yaml:"as"`
 	Gateway Gateway  `yaml:"gateway"`
 	FHIR    FHIR     `yaml:"fhir"`
-	Health  string   `yaml:"health" validate:"omitempty,host_port"` // address of /healthz and /readyz, on a listener of its own
+	Profile string   `yaml:"profile" validate:"omitempty,oneof=heart"` // heart: HEART UMA2 and FHIR-UMA2, at both servers
+	Health  string   `yaml:"health" validate:"omitempty,host_port"`    // address of /healthz and /readyz, on a listener of its own
 }
 
 // Listener is where a role listens. Without TLS files it must be on loopback, or behind a proxy that ends TLS.
@@ -40,7 +41,6 @@ type AS struct {
 	Issuer   string        `yaml:"issuer" validate:"omitempty,url"`
 	RPTLife  time.Duration `yaml:"rpt_lifetime" validate:"omitempty,min=10s,max=1h"`
 	NoSync   bool          `yaml:"insecure_no_sync"` // benchmarks only: acknowledged writes may be lost
-	Profile  string        `yaml:"profile" validate:"omitempty,oneof=heart"`
 	Binding  `yaml:",inline"`
 	MTLS     MTLS `yaml:"mtls"`
 }
@@ -68,6 +68,7 @@ type Gateway struct {
 	Issuer     string `yaml:"issuer" validate:"omitempty,url"`   // the deployment's authorization server
 	ClientID   string `yaml:"client_id"`                         // of this resource server; empty: registers itself
 	Secret     string `yaml:"client_secret"`
+	Key        string `yaml:"client_key" validate:"omitempty,file"`              // PEM file (PKCS #8, P-256 or RSA) in place of a secret: private_key_jwt
 	StateKey   string `yaml:"state_key" validate:"omitempty,len=64,hexadecimal"` // encrypts protection tokens at rest; empty: kept in the data folder
 	Binding    `yaml:",inline"`
 	AskCerts   bool `yaml:"client_certificates"` // ask for them at this door: browsers may then ask their users

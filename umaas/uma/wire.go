@@ -159,7 +159,9 @@ type Introspection struct {
 	Kind        string        `json:"urn:umaas:kind,omitempty"` // "rpt" | "oauth": selects the envelope of a refusal
 	Owner       string        `json:"urn:umaas:owner,omitempty"`
 	Patient     string        `json:"patient,omitempty"`
-	Cnf         *Confirmation `json:"cnf,omitempty"` // the key the token is bound to
+	Azp         string        `json:"azp,omitempty"`             // HEART: the client
+	Party       string        `json:"urn:umaas:party,omitempty"` // HEART: the requesting party, for there sub is the resource owner
+	Cnf         *Confirmation `json:"cnf,omitempty"`             // the key the token is bound to
 }
 
 // AccessEvent tells an owner of one access at a resource server (a documented extension). ID makes reporting idempotent.

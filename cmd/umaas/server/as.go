@@ -40,6 +40,7 @@ type ASConfig struct {
 	RPTLife      time.Duration // zero: the default
 	CookieName   string        // distinguishes the roles of one loopback machine
 	Cost         signin.Cost   // zero: the default
+	Profile      umaas.Profile
 	Binding      umaas.Binding // key-bound tokens
 	Certificates pop.Certificates
 	Now          func() time.Time
@@ -101,7 +102,7 @@ func NewAS(ctx context.Context, c ASConfig) (_ *AS, err error) {
 	}
 	core, err := umaas.New(ctx, umaas.Deps{
 		Issuer: c.Issuer, Store: st, Keys: ring, Scopes: policy.SMART{}, Now: c.Now, Random: rand.Reader, Logger: c.Logger, Limits: limits,
-		Preview: preview, Binding: c.Binding,
+		Preview: preview, Binding: c.Binding, Profile: c.Profile,
 	})
 	if err != nil {
 		return nil, err
