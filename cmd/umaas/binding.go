@@ -2,6 +2,8 @@ package main
 
 import (
 	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
 	"fmt"
 	"os"
 
@@ -35,4 +37,20 @@ func binding(c config.Config) (umaas.Binding, pop.Certificates, error) {
 		return umaas.Binding{}, pop.Certificates{}, fmt.Errorf("as.mtls.client_cas: %s holds no PEM certificates", c.AS.MTLS.CAs)
 	}
 	return b, certificates, nil
+}
+
+// clientKey reads the gateway's private key, "" for none.
+func clientKey(file string) (string, error) {
+	if file == "" {
+		return "", nil
+	}
+	raw, err := os.ReadFile(file) //nolint:gosec // the operator names the file
+	if err != nil {
+		return "", fmt.Errorf("gateway.client_key: %w", err)
+	}
+	block, _ := pem.Decode(raw)
+	if block == nil || block.Type != "PRIVATE KEY" {
+		return "", fmt.Errorf("gateway.client_key: %s holds no PEM block PRIVATE KEY (PKCS #8)", file)
+	}
+	return base64.StdEncoding.EncodeToString(block.Bytes), nil
 }

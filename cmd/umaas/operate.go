@@ -78,7 +78,7 @@ func atAS(ctx context.Context, cfg config.Config) (*control.Caller, error) {
 			return nil, err
 		}
 		as, err := server.NewAS(ctx, server.ASConfig{
-			Binding: binding, Certificates: certificates, Issuer: cfg.AS.Issuer, Name: cfg.Name, Data: cfg.Data, Now: time.Now, Logger: slog.New(slog.DiscardHandler),
+			Profile: umaas.Profile(cfg.Profile), Binding: binding, Certificates: certificates, Issuer: cfg.AS.Issuer, Name: cfg.Name, Data: cfg.Data, Now: time.Now, Logger: slog.New(slog.DiscardHandler),
 		})
 		if err != nil {
 			return nil, err

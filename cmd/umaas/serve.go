@@ -18,6 +18,7 @@ import (
 	"github.com/umaas/umaas/cmd/umaas/control"
 	"github.com/umaas/umaas/cmd/umaas/server"
 	fhirstore "github.com/umaas/umaas/fhir/store"
+	"github.com/umaas/umaas/umaas"
 	"github.com/umaas/umaas/umaas/config"
 	"github.com/umaas/umaas/umaas/pop"
 )
@@ -203,7 +204,7 @@ func (p *process) as(ctx context.Context) error {
 		return err
 	}
 	as, err := server.NewAS(ctx, server.ASConfig{
-		Binding: binding, Certificates: certificates,
+		Profile: umaas.Profile(p.Profile), Binding: binding, Certificates: certificates,
 		Issuer: p.AS.Issuer, Name: p.Name, Data: p.Data, NoSync: p.AS.NoSync, RPTLife: p.AS.RPTLife, Now: time.Now, Logger: p.log,
 	})
 	if err != nil {
@@ -292,9 +293,12 @@ func gatewayConfig(c config.Config, embedded *fhirstore.Store, log *slog.Logger)
 		return server.RSConfig{}, fmt.Errorf("gateway: %w", err)
 	}
 	r := server.RSConfig{
-		Certificates: certificates, CertificateBound: c.Gateway.AskCerts || len(c.Gateway.Proxies) > 0, Nonces: c.Gateway.Nonces == "all" || c.Gateway.Nonces == "public",
+		Certificates: certificates, CertificateBound: c.Gateway.AskCerts || len(c.Gateway.Proxies) > 0, HEART: c.Profile == "heart", Nonces: c.Gateway.Nonces == "all" || c.Gateway.Nonces == "public",
 		Base: c.Gateway.Base, Name: c.Name, Data: c.Data, Issuer: issuer, ClientID: c.Gateway.ClientID, Secret: c.Gateway.Secret,
 		StateKey: key, Upstream: c.Gateway.Upstream, Credential: c.Gateway.Credential, Now: time.Now, Logger: log,
+	}
+	if r.Key, err = clientKey(c.Gateway.Key); err != nil {
+		return server.RSConfig{}, err
 	}
 	if r.Upstream == "" {
 		r.Embedded = embedded

@@ -41,6 +41,8 @@ type RSConfig struct {
 	Issuer           string
 	ClientID         string // empty: registers itself
 	Secret           string
+	Key              string // base64 of PKCS #8 in place of Secret
+	HEART            bool   // the authorization server follows that profile: aud of its tokens names resources
 	RPTFormat        string
 	StateKey         []byte // 32 bytes; nil: kept in the data folder
 	Upstream         string // FHIR base; empty: Embedded
@@ -125,6 +127,7 @@ func (r *RS) assemble(c RSConfig) error {
 	base := c.Base + FHIRPath
 	client, err := asclient.New(asclient.Config{
 		Issuer: c.Issuer, Name: c.Name, RedirectURI: c.Base + rs.CallbackPath, Audience: base, ClientID: c.ClientID, ClientSecret: c.Secret,
+		ClientKey: c.Key, ResourceAudience: c.HEART,
 		RPTFormat: c.RPTFormat, Store: r.State, Transport: c.Transport, Now: c.Now, Random: rand.Reader, Logger: c.Logger,
 	})
 	if err != nil {
