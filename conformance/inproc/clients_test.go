@@ -2,6 +2,8 @@ package inproc
 
 import (
 	"bufio"
+	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"io"
@@ -10,10 +12,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"golang.org/x/oauth2"
 
 	"github.com/umaas/umaas/cmd/umaas/demo"
+	"github.com/umaas/umaas/umaas/pop"
 	"github.com/umaas/umaas/umaas/uma"
 )
 
@@ -92,6 +96,41 @@ func TestClient_OpenIDClient(t *testing.T) {
 	check(t, run.Wait())
 	if a := get(t, w.World.FHIRBase+"/AllergyIntolerance?patient=ivan", got.AccessToken); a.Status != http.StatusOK {
 		t.Errorf("its RPT: %d %s", a.Status, a.Body)
+	}
+}
+
+// TestClient_GoOAuth2Bound: golang.org/x/oauth2, unmodified, uses key-bound RPTs over an http.Client with pop.Transport
+// (RFC 9449): it sends what token_type says.
+func TestClient_GoOAuth2Bound(t *testing.T) {
+	w := common(t, "common")
+	linh := w.who(t, "linh")
+	v := w.visitor(t, linh.Name)
+	p, err := w.app().Ask(t.Context(), w.link(t, v, linh, linh.Patient), fluAsk)
+	check(t, err)
+	p, err = w.app().Redeem(t.Context(), p)
+	check(t, err)
+	back := w.decide(t, v, linh, p, "Share with", "See your allergies")
+	key, err := pop.NewKey(rand.Reader)
+	check(t, err)
+	bound := context.WithValue(t.Context(), oauth2.HTTPClient, &http.Client{Transport: &pop.Transport{Key: key}, Timeout: 10 * time.Second})
+	config := &oauth2.Config{
+		ClientID: w.World.App.ClientID, ClientSecret: w.World.App.ClientSecret,
+		Endpoint: oauth2.Endpoint{TokenURL: w.World.Issuer + "/token", AuthStyle: oauth2.AuthStyleInHeader},
+	}
+	token, err := config.Exchange(bound, "", oauth2.SetAuthURLParam("grant_type", uma.GrantTypeTicket), oauth2.SetAuthURLParam("ticket", back.Get("ticket")))
+	check(t, err)
+	if token.Type() != "DPoP" {
+		t.Fatalf("token_type %q", token.Type())
+	}
+	target := w.World.FHIRBase + "/AllergyIntolerance?patient=linh"
+	res, err := config.Client(bound, token).Get(target)
+	check(t, err)
+	check(t, res.Body.Close())
+	if res.StatusCode != http.StatusOK {
+		t.Errorf("with the key: %d", res.StatusCode)
+	}
+	if a := get(t, target, token.AccessToken); a.Status != http.StatusUnauthorized {
+		t.Errorf("without the key: %d", a.Status)
 	}
 }
 
