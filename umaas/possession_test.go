@@ -1,6 +1,7 @@
 package umaas_test
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -9,6 +10,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math/big"
 	"net/url"
@@ -488,3 +490,39 @@ func mustURL(t testing.TB, s string) *url.URL {
 }
 
 func x5c(c *x509.Certificate) string { return base64.StdEncoding.EncodeToString(c.Raw) }
+
+// TestSEC_108_OneProofOneUse: of parallel requests with one proof, over two servers on one store, one gets its token.
+func TestSEC_108_OneProofOneUse(t *testing.T) {
+	eachStore(t, func(w *world) {
+		r := w.set(w.alice, rs1, "view")
+		w.policy(w.alice, account(w.bob), []umaas.Rule{rule(rs1, r, "view")})
+		h := w.holder()
+		proof := w.proof(h, "")
+		const racers = 16
+		requests := make([]umaas.TokenRequest, racers)
+		for i := range requests {
+			requests[i] = w.asks(holder{}, p1, "grant_type", uma.GrantTypeTicket, "ticket", w.gather(p1, w.ticket(perm(r, "view")), w.bob))
+			requests[i].DPoP = []string{proof}
+		}
+		servers := []*umaas.Service{w.service(), w.service()}
+		codes := make(chan string, racers)
+		for i, req := range requests {
+			go func() {
+				_, err := servers[i%2].Token(context.Background(), req)
+				var e *uma.Error
+				if errors.As(err, &e) {
+					codes <- e.Code
+					return
+				}
+				codes <- fmt.Sprint(err)
+			}()
+		}
+		got := map[string]int{}
+		for range racers {
+			got[<-codes]++
+		}
+		if got["<nil>"] != 1 || got["invalid_dpop_proof"] != racers-1 {
+			t.Errorf("%v", got)
+		}
+	})
+}

@@ -232,3 +232,34 @@ func TestSEC_108_DPoPOverTheWire(t *testing.T) {
 		t.Errorf("nonce at the protection API: %d %v", status, header)
 	}
 }
+
+// TestBindingMetadataOverTheWire: RFC 7591 with the members of RFC 9449 §5.2 and RFC 8705 §3.4, and discovery of both.
+func TestBindingMetadataOverTheWire(t *testing.T) {
+	w := newMTLS(t)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.plain.URL+"/register", strings.NewReader(
+		`{"client_name":"App","grant_types":["urn:ietf:params:oauth:grant-type:uma-ticket"],"claims_redirect_uris":["https://app.example/cb"],"token_endpoint_auth_method":"none","dpop_bound_access_tokens":true}`))
+	must(t, err)
+	r.Header.Set("Content-Type", jsonType)
+	res, err := http.DefaultClient.Do(r)
+	must(t, err)
+	defer func() { _ = res.Body.Close() }()
+	var got map[string]any
+	must(t, json.NewDecoder(res.Body).Decode(&got))
+	if res.StatusCode != http.StatusCreated || got["dpop_bound_access_tokens"] != true || got["tls_client_certificate_bound_access_tokens"] != nil {
+		t.Fatalf("%d %v", res.StatusCode, got)
+	}
+	status, _, refused := w.call(t, w.plain.URL+"/token", nil, nil, url.Values{
+		"grant_type": {uma.GrantTypeTicket}, "ticket": {"x"}, "client_id": {got["client_id"].(string)},
+	})
+	if status != 400 || refused["error"] != "invalid_dpop_proof" {
+		t.Errorf("without a proof: %d %v", status, refused)
+	}
+	doc, err := http.Get(w.plain.URL + uma.WellKnownUMA) //nolint:noctx // a test
+	must(t, err)
+	defer func() { _ = doc.Body.Close() }()
+	var m uma.Metadata
+	must(t, json.NewDecoder(doc.Body).Decode(&m))
+	if m.MTLSEndpointAliases["token_endpoint"] != w.mtls.URL+"/token" || len(m.DPoPSigningAlgValuesSupported) != 5 {
+		t.Errorf("%+v", m)
+	}
+}
