@@ -194,7 +194,7 @@ func clientCommand() *cobra.Command {
 			n.Name, n.AuthMethod, n.RPTFormat = args[0], umaas.AuthMethod(auth), umaas.RPTFormat(format)
 			if keyFile != "" {
 				var err error
-				if n.JWKS, err = os.ReadFile(keyFile); err != nil {
+				if n.JWKS, err = os.ReadFile(keyFile); err != nil { //nolint:gosec // the operator names the file
 					return fmt.Errorf("--jwks: %w", err)
 				}
 			}

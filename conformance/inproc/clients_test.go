@@ -99,6 +99,46 @@ func TestClient_OpenIDClient(t *testing.T) {
 	}
 }
 
+// TestClient_OpenIDClientBound: openid-client, unmodified, binds its RPT to a DPoP key, uses it at the gateway, and is refused
+// with another key.
+func TestClient_OpenIDClientBound(t *testing.T) {
+	node, err := exec.LookPath("node")
+	if err != nil {
+		missing(t, "node is missing: the npm client does not run")
+	}
+	folder := filepath.Join(root(t), "conformance", "inproc", "npm")
+	if _, err := os.Stat(filepath.Join(folder, "node_modules", "openid-client")); err != nil {
+		missing(t, "npm packages are missing: run npm ci in conformance/inproc/npm")
+	}
+	w := common(t, "common")
+	ivan := w.who(t, "ivan")
+	v := w.visitor(t, ivan.Name)
+	p, err := w.app().Ask(t.Context(), w.link(t, v, ivan, ivan.Patient), fluAsk)
+	check(t, err)
+	p, err = w.app().Redeem(t.Context(), p)
+	check(t, err)
+	back := w.decide(t, v, ivan, p, "Share with", fluTicks...)
+	given, err := json.Marshal(map[string]string{
+		"issuer": w.World.Issuer, "client_id": w.World.App.ClientID, "client_secret": w.World.App.ClientSecret, "ticket": back.Get("ticket"),
+		"resource": w.World.FHIRBase + "/AllergyIntolerance?patient=ivan",
+	})
+	check(t, err)
+	run := exec.CommandContext(t.Context(), node, "openid-client-dpop.mjs", string(given))
+	run.Dir, run.Stderr = folder, os.Stderr
+	out, err := run.Output()
+	check(t, err)
+	var got struct {
+		TokenType string `json:"token_type"`
+		Same      int    `json:"same"`
+		Again     int    `json:"again"`
+		Other     string `json:"other"`
+	}
+	check(t, json.Unmarshal(out, &got))
+	if got.TokenType != "dpop" || got.Same != http.StatusOK || got.Again != http.StatusOK || got.Other != "401" {
+		t.Errorf("openid-client: %s", out)
+	}
+}
+
 // TestClient_GoOAuth2Bound: golang.org/x/oauth2, unmodified, uses key-bound RPTs over an http.Client with pop.Transport
 // (RFC 9449): it sends what token_type says.
 func TestClient_GoOAuth2Bound(t *testing.T) {

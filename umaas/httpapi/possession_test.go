@@ -193,11 +193,11 @@ func TestSEC_108_DPoPOverTheWire(t *testing.T) {
 		}
 		return h
 	}
-	status, header, answer := w.call(t, w.plain.URL+"/token", nil, nil, ask)
+	status, _, answer := w.call(t, w.plain.URL+"/token", nil, nil, ask)
 	if status != 400 || answer["error"] != "invalid_dpop_proof" {
 		t.Errorf("without proof: %d %v", status, answer)
 	}
-	status, header, answer = w.call(t, w.plain.URL+"/token", nil, prove(w.plain.URL+"/token", ""), ask)
+	status, header, answer := w.call(t, w.plain.URL+"/token", nil, prove(w.plain.URL+"/token", ""), ask)
 	if nonce = header.Get("DPoP-Nonce"); status != 400 || answer["error"] != "use_dpop_nonce" || nonce == "" {
 		t.Fatalf("without nonce: %d %v %q", status, answer, nonce)
 	}
@@ -254,7 +254,7 @@ func TestBindingMetadataOverTheWire(t *testing.T) {
 	if status != 400 || refused["error"] != "invalid_dpop_proof" {
 		t.Errorf("without a proof: %d %v", status, refused)
 	}
-	doc, err := http.Get(w.plain.URL + uma.WellKnownUMA) //nolint:noctx // a test
+	doc, err := http.Get(w.plain.URL + uma.WellKnownUMA)
 	must(t, err)
 	defer func() { _ = doc.Body.Close() }()
 	var m uma.Metadata

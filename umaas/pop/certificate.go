@@ -118,11 +118,11 @@ func fromHeaders(h http.Header) ([]*x509.Certificate, error) {
 func sfBinary(s string) (*x509.Certificate, error) {
 	s = strings.Trim(s, " ")
 	if len(s) < 2 || len(s) > maxCertificate || s[0] != ':' || s[len(s)-1] != ':' {
-		return nil, fmt.Errorf("%w: want :base64:", ErrCertificate)
+		return nil, fmt.Errorf("%w: want base64 between colons", ErrCertificate)
 	}
 	der, err := base64.StdEncoding.DecodeString(s[1 : len(s)-1])
 	if err != nil {
-		return nil, fmt.Errorf("%w: want :base64:", ErrCertificate)
+		return nil, fmt.Errorf("%w: want base64 between colons", ErrCertificate)
 	}
 	c, err := x509.ParseCertificate(der)
 	if err != nil {

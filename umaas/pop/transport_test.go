@@ -63,11 +63,11 @@ func TestTransport(t *testing.T) {
 		t.Fatal(err)
 	}
 	req.Header.Set("Authorization", "DPoP h.s")
-	res, err = c.Do(req) //nolint:bodyclose // text closes it
+	res, err = c.Do(req)
 	if got := text(t, res, err); got != "got " || asked != 3 {
 		t.Errorf("%q after %d requests: the nonce was not kept", got, asked)
 	}
-	res, err = fresh().Do(req) //nolint:bodyclose // text closes it
+	res, err = fresh().Do(req)
 	if got := text(t, res, err); got != "got " || asked != 5 || req.Header.Get(pop.Header) != "" {
 		t.Errorf("%q after %d requests", got, asked)
 	}
@@ -75,11 +75,11 @@ func TestTransport(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	res, err = fresh().Do(once) //nolint:bodyclose // text closes it
+	res, err = fresh().Do(once)
 	if got := text(t, res, err); got != `{"error":"use_dpop_nonce"}` || asked != 6 {
 		t.Errorf("%q after %d requests: a body that cannot be sent again was", got, asked)
 	}
-	if _, err := (&http.Client{Transport: &pop.Transport{}}).Get(server.URL); err == nil { //nolint:bodyclose,noctx // there is none
+	if _, err := (&http.Client{Transport: &pop.Transport{}}).Get(server.URL); err == nil {
 		t.Error("a transport without a key sent something")
 	}
 }

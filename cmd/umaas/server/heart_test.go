@@ -156,7 +156,7 @@ func heartRPT(t *testing.T, as *AS, issuer string, record umaas.Resource) uma.To
 	must(t, err)
 	assertion, err := jws.Sign(payload, jws.WithKey(jwa.ES256, private))
 	must(t, err)
-	res, err := http.PostForm(issuer+"/token", url.Values{ //nolint:noctx // a test
+	res, err := http.PostForm(issuer+"/token", url.Values{
 		"grant_type": {uma.GrantTypeTicket}, "ticket": {back.Query.Get("ticket")}, "client_assertion": {string(assertion)},
 		"client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"},
 	})
