@@ -28,6 +28,7 @@ name: Harborview Clinic
 data: /var/lib/umaas
 roles: [as, gateway, resolver]        # add fhir for the embedded FHIR server
 health: 127.0.0.1:9090                # /healthz and /readyz
+# profile: heart                      # HEART UMA2 and FHIR-UMA2: private keys for every client, signed tokens
 
 as:
   issuer: https://auth.harborview.example
