@@ -55,6 +55,9 @@
 //	RFC 6749 §4.4                       grant_client_credentials.go
 //	RFC 7591                            registration.go, redirecturi.go, clients.go
 //	RFC 7636                            pkce.go
+//	RFC 9449, RFC 7800                  possession.go, possession_grant.go (the proofs themselves: package pop)
+//	RFC 8705                            clientauth_tls.go, distinguishedname.go, registration_binding.go
+//	HEART UMA2, FHIR-UMA2               profile.go
 //	OpenID Connect Core §2, §5.3        idtoken.go, userinfo.go
 //	FedAuthz §3                         resources.go
 //	FedAuthz §5, RFC 7662               introspection.go, live.go

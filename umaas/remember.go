@@ -73,7 +73,7 @@ func (run *redemption) remembered(tx Tx, t Ticket) (Ticket, error) {
 	if gone, err := absent(err); gone || err != nil {
 		return t, err
 	}
-	if !p.Secret.Matches(secret) || p.Client != run.client.ID || !p.confirms(t.Confirm) || p.Party.Account == t.Owner {
+	if !p.Secret.Matches(secret) || p.Client != run.client.ID || !p.Confirm.confirms(t.Confirm) || p.Party.Account == t.Owner {
 		return t, nil
 	}
 	if good, err := run.s.stillGood(tx, p, run.now); err != nil || !good {
@@ -89,9 +89,6 @@ func (run *redemption) remembered(tx Tx, t Ticket) (Ticket, error) {
 	t.Party = &party
 	return t, nil
 }
-
-// confirms reports whether the key a process is bound to is the one the PCT was issued with (SEC-25).
-func (p PCT) confirms(c Confirmation) bool { return !p.Confirm.Bound() || p.Confirm == c }
 
 // stillGood: the party's account is open and has not ended its sign-ins since, and whoever stated claims about her is still
 // trusted (SEC-17, SEC-38).

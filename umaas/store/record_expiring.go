@@ -64,6 +64,9 @@ func flowFields(c *codec, v *umaas.Flow) {
 		number(c, &v.MaxAge)
 		text(c, &v.Prompt)
 		text(c, &v.RS)
+		if c.version >= 2 {
+			text(c, &v.JKT)
+		}
 	})
 	text(c, &v.Account)
 	if c.version >= 2 {
