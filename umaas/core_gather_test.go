@@ -189,11 +189,16 @@ func TestGatherNeeds(t *testing.T) {
 // remembered is a PCT of who at a client, from a process of its own.
 func (w *world) remembered(client umaas.ClientID, who umaas.AccountID) string {
 	w.t.Helper()
+	return w.rememberedFor(client, who, "")
+}
+
+func (w *world) rememberedFor(client umaas.ClientID, who umaas.AccountID, purpose string) string {
+	w.t.Helper()
 	r := w.set(w.carol, rs1, "view")
 	w.policy(w.carol, account(who), []umaas.Rule{rule(rs1, r, "view")})
 	ticket := w.ticketOf(umaas.PAT{Owner: w.carol, RS: rs1}, perm(r, "view"))
 	s := w.stage(client, ticket, who)
-	w.must(s.questions(umaas.GatherAnswer{Purpose: "TREAT"}))
+	w.must(s.questions(umaas.GatherAnswer{Purpose: purpose}))
 	pct := w.rpt(client, s.confirm(true)).PCT
 	if pct == "" {
 		w.t.Fatal("no PCT after a yes")

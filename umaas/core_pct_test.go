@@ -39,6 +39,16 @@ func TestG_031_PCT(t *testing.T) {
 		w.sleep(10 * time.Second)
 		w.rpt(c1, e.Ticket, "pct", "garbage")
 
+		// The reason she gave this app is remembered with her; another one is asked for.
+		treat, research := w.set(w.alice, rs1, "view"), w.set(w.alice, rs1, "view")
+		w.policy(w.alice, account(w.bob), []umaas.Rule{rule(rs1, treat, "view")}, forPurposes("TREAT"))
+		w.policy(w.alice, account(w.bob), []umaas.Rule{rule(rs1, research, "view")}, forPurposes("HRESCH"))
+		treating := w.rememberedFor(c1, w.bob, "TREAT")
+		w.refused(c1, w.ticket(perm(treat, "view")), 403, "need_info", "", "pct", pct)
+		w.rpt(c1, w.ticket(perm(treat, "view")), "pct", treating)
+		w.refused(c1, w.ticket(perm(research, "view")), 403, "request_submitted", "", "pct", treating)
+		w.must(w.Revoke(t.Context(), umaas.TokenRequest{Form: form("token", treating, "client_id", string(c1), "client_secret", secret)}))
+
 		// A page without a yes gives none, though the RPT comes.
 		s := w.stage(c1, w.ticket(perm(r1, "view")), w.bob)
 		w.must(s.questions(umaas.GatherAnswer{}))
