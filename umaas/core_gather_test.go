@@ -2,6 +2,7 @@ package umaas_test
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -381,8 +382,19 @@ func TestGatherLeaksNothing(t *testing.T) {
 			w.must(s.questions(umaas.GatherAnswer{Purpose: "TREAT", Role: "physician", Org: "org"}))
 			w.refused(c1, s.confirm(false), 403, "request_submitted", "")
 		}
+		pct := w.remembered(c1, w.bob)
+		var shapes []string
+		for _, ticket := range []string{
+			w.ticket(perm(w.set(w.alice, rs1, "view"), "view")), w.ticket(perm(others, "view")), w.ticketOf(umaas.PAT{Owner: w.org, RS: rs1}, perm(w.decoy(), "view")),
+		} {
+			e := w.refused(c1, ticket, 403, "request_submitted", "", "pct", pct)
+			shapes = append(shapes, fmt.Sprint(len(e.Ticket), e.Interval, e.RedirectUser, e.RequiredClaims, e.Description))
+		}
+		if slices.Sort(shapes); len(slices.Compact(shapes)) != 1 {
+			t.Fatalf("%v", shapes)
+		}
 		for _, v := range w.inbox(w.alice) {
-			if !slices.Contains(v.Says, umaas.Claim{Name: "role", Value: "physician"}) || len(v.Party.Claims) != 0 {
+			if v.Purpose != "" && !slices.Contains(v.Says, umaas.Claim{Name: "role", Value: "physician"}) || len(v.Party.Claims) != 0 {
 				t.Fatalf("%+v %+v", v.Says, v.Party.Claims)
 			}
 		}

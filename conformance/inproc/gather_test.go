@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 
 	"github.com/umaas/umaas/cmd/umaas/demo"
 	"github.com/umaas/umaas/cmd/umaas/server"
@@ -201,7 +202,7 @@ func TestBrowser_Gathering(t *testing.T) {
 	c.pick("To treat the patient")
 	c.button("Continue")
 	c.heading("Check what will be sent")
-	c.says("Dr Hana Sato, signed in at Lakeside Hospital asks through Flu Clinic")
+	c.says("Dr Hana Sato, signed in at Lakeside Hospital, asks through Flu Clinic")
 	c.says("her new doctor")
 	if js[int](c, `document.querySelectorAll("input[type=checkbox]:checked").length`) != 0 {
 		t.Error("UI-04: something is ticked beforehand")
@@ -329,4 +330,44 @@ func (w *world) ownerSees(t *testing.T, owner demo.Credential, words ...string) 
 			t.Errorf("the owner does not read %q: %s", want, v.Page.Text)
 		}
 	}
+}
+
+// TestBrowser_GatheringKeyboard: the questions and the last page with Tab, Space and Enter alone.
+func TestBrowser_GatheringKeyboard(t *testing.T) {
+	t.Parallel()
+	w := common(t, "browsed")
+	daniel, linh := w.who(t, "daniel"), w.who(t, "linh")
+	link := w.link(t, w.visitor(t, linh.Name), linh, linh.Patient)
+	p := ask(t, w.app(), link, fluAsk)
+	c := browser(t)
+	c.open(p.Redirect + "&state=st")
+	c.signIn(daniel)
+	c.heading("Flu Clinic asks for a health record on your behalf")
+	c.tabTo(`e.type === "radio"`)
+	c.keys(" ")
+	c.tabTo(`e.id === "note"`)
+	c.keys("by keyboard")
+	c.tabTo(`e.tagName === "SUMMARY"`)
+	c.press(c.entered(`e.tagName === "BUTTON" && e.value === "next"`))
+	c.heading("Check what will be sent")
+	c.says("by keyboard")
+	c.tabTo(`e.type === "checkbox"`)
+	c.keys(" ")
+	if n := js[int](c, `document.querySelectorAll("input:checked").length`); n != 1 {
+		t.Fatalf("%d ticked", n)
+	}
+	c.tabTo(`e.tagName === "BUTTON" && e.value === "send"`)
+	js[string](c, `document.documentElement.dataset.old = "1"`)
+	c.run(chromedp.KeyEvent(kb.Enter), chromedp.WaitNotPresent(css("html[data-old]")))
+	if at := js[string](c, "location.href"); !strings.HasPrefix(at, w.World.App.ClaimsRedirectURI+"?") || !strings.Contains(at, "ticket=") {
+		t.Errorf("arrived at %s", at)
+	}
+	c.quiet()
+}
+
+// entered tabs to an element and presses Enter.
+func (c *chrome) entered(condition string) chromedp.Action[chromedp.Void] {
+	c.t.Helper()
+	c.tabTo(condition)
+	return chromedp.KeyEvent(kb.Enter)
 }
