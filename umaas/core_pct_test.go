@@ -146,6 +146,12 @@ func TestSEC_25_PCT(t *testing.T) {
 		ignored("a ticket", w.ticket(perm(r, "view")))
 		ignored("an RPT", w.rpt(c1, w.consent(c1, w.ticket(perm(r, "view")), w.alice, time.Time{})).AccessToken)
 
+		// A process that knows its party takes no other one from a PCT (H-09).
+		carols := w.set(w.alice, rs1, "view")
+		w.policy(w.alice, account(w.org), []umaas.Rule{rule(rs1, carols, "view")})
+		other := w.remembered(c1, w.org)
+		w.refused(c1, w.gather(c1, w.ticket(perm(carols, "view")), w.bob), 403, "request_submitted", "", "pct", other)
+
 		// The owner of what is asked decides on her own page.
 		mine := w.remembered(c1, w.alice)
 		ignored("the owner's", mine)

@@ -175,7 +175,7 @@ func (u *Upstream) redeem(ctx context.Context, t umaas.TripBack, code string) (u
 	if slices.ContainsFunc(algorithms, func(alg string) bool { return !slices.Contains(keys.AssertionAlgorithms(), alg) }) {
 		return umaas.UpstreamWord{}, fmt.Errorf("%w: an algorithm of its record is not asymmetric", ErrUpstream) // SEC-15
 	}
-	id, err := oidc.NewVerifier(t.Issuer.Issuer, u.keysOf(t.Issuer), &oidc.Config{
+	id, err := oidc.NewVerifier(t.Issuer.Issuer, u.keysOf(t.Issuer), &oidc.Config{ //nolint:contextcheck // fetched keys outlive the request
 		ClientID: t.Issuer.ClientID, SupportedSigningAlgs: algorithms, Now: u.c.Now,
 	}).Verify(ctx, raw)
 	if err != nil {

@@ -83,6 +83,9 @@ func (a *AS) Operations() control.Operations {
 		"policy-list":   control.Op(a.policies),
 		"policy-stop":   control.Op(a.stopPolicy),
 		"explain":       control.Op(a.explain),
+		"sign-in-set":   control.Op(a.setSignIn),
+		"sign-in-list":  control.Op(a.signIns),
+		"sign-in-back":  control.Op(a.backTo),
 	}
 }
 
