@@ -54,7 +54,7 @@
 //	Grant §3.2, FedAuthz §4             permission.go
 //	Grant §3.3.1, RFC 6749 §3.2         token.go (phases), form.go, clientauth.go, assertion.go, grant.go
 //	Grant §3.3.1–3.3.6                  grant_uma.go
-//	Grant §3.3.2, §3.3.3                claims_interaction.go, flows.go, consent.go, gather.go, acr.go, upstream.go, identities.go
+//	Grant §3.3.2, §3.3.3                claims_interaction.go, flows.go, consent.go, gather.go, acr.go, upstream.go, trip.go, identities.go
 //	Grant §3.3.4                        assessment.go, assessment_said.go, decision.go, constraint.go
 //	Grant §3.3.5, §5.2, §6.2            issue.go, remember.go
 //	Grant §3.6, RFC 6749 §6             grant_refresh.go

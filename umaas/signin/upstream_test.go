@@ -587,7 +587,7 @@ func TestStepUpAtIssuer(t *testing.T) {
 	_, kim := p.enter(func(c map[string]any) { c["auth_time"] = p.now().Add(-time.Hour).Unix() })
 	owner, err := p.core.PutAccount(ctx, umaas.Account{Login: "maria", Name: "Maria"}, "")
 	p.must(err)
-	app := umaas.Client{ID: "c-app", Name: "App", AuthMethod: umaas.AuthNone, GrantTypes: []string{uma.GrantTypeTicket}, ClaimsRedirectURIs: []string{"https://app.example/cb"}}
+	app := umaas.Client{ID: "c-app", Name: "App", AuthMethod: umaas.AuthNone, GrantTypes: []string{uma.GrantTypeTicket, uma.GrantTypeRefreshToken}, ClaimsRedirectURIs: []string{"https://app.example/cb"}}
 	rs := umaas.Client{ID: "c-rs", Name: "RS", Scopes: []string{uma.ScopeProtection}}
 	p.must(p.store.Update(ctx, func(tx umaas.Tx) error { return errors.Join(tx.PutClient(app), tx.PutClient(rs)) }))
 	pat := umaas.PAT{Owner: owner.ID, RS: rs.ID}
@@ -687,6 +687,10 @@ func TestStepUpAtIssuer(t *testing.T) {
 	p.trust(func(i *umaas.TrustedIssuer) { i.Disabled = true }) // SEC-38
 	if live() {
 		t.Fatal("the token outlives the trust it rests on")
+	}
+	refresh := umaas.TokenRequest{Form: url.Values{"grant_type": {uma.GrantTypeRefreshToken}, "client_id": {"c-app"}, "refresh_token": {out.RefreshToken}}}
+	if _, err := p.core.Token(ctx, refresh); out.RefreshToken == "" || !errors.Is(err, uma.ErrInvalidGrant) {
+		t.Fatal("refresh outlives the trust it rests on:", err)
 	}
 	if seen, err = p.core.Remembered(ctx, kim.ID); err != nil || len(seen) != 0 {
 		t.Fatal(seen, err)
