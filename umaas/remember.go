@@ -30,7 +30,7 @@ func (run *redemption) remember(tx Tx, t Ticket) (string, error) {
 		return "", err
 	}
 	p := PCT{
-		Key: key, Secret: secret, Client: run.client.ID, Party: *t.Party, Confirm: t.Confirm, Created: run.now, Expires: run.now.Add(pctLife),
+		Key: key, Secret: secret, Client: run.client.ID, Party: *t.Party, Purpose: t.Purpose, Confirm: t.Confirm, Created: run.now, Expires: run.now.Add(pctLife),
 	}
 	if err := tx.PutPCT(p); err != nil {
 		return "", fmt.Errorf("store PCT: %w", err)
@@ -87,6 +87,9 @@ func (run *redemption) remembered(tx Tx, t Ticket) (Ticket, error) {
 	}
 	party := p.Party
 	t.Party = &party
+	if t.Purpose == "" {
+		t.Purpose = p.Purpose
+	}
 	return t, nil
 }
 
@@ -148,7 +151,8 @@ type RememberedView struct {
 	Key     Key
 	App     AppView
 	Stated  []StatedView // what is remembered beside her account
-	Bound   bool         // to a key of the app
+	Purpose string
+	Bound   bool // to a key of the app
 	Created time.Time
 	Used    time.Time
 	Expires time.Time
@@ -183,7 +187,7 @@ func (s *Service) Remembered(ctx context.Context, party AccountID) ([]Remembered
 			} else if gone {
 				continue // it went with its app
 			}
-			v := RememberedView{Key: p.Key, App: appOf(client, firstURI(client)), Bound: p.Confirm.Bound(), Created: p.Created, Used: p.Used, Expires: p.Expires}
+			v := RememberedView{Key: p.Key, App: appOf(client, firstURI(client)), Purpose: p.Purpose, Bound: p.Confirm.Bound(), Created: p.Created, Used: p.Used, Expires: p.Expires}
 			if v.Stated, err = stated(r, p.Party.Claims); err != nil {
 				return err
 			}

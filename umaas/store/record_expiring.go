@@ -176,6 +176,7 @@ func pctFields(c *codec, v *umaas.PCT) {
 	confirmationFields(c, &v.Confirm)
 	c.when(&v.Created)
 	c.when(&v.Used)
+	text(c, &v.Purpose)
 }
 
 func invitationFields(c *codec, v *umaas.Invitation) {

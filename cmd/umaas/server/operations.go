@@ -103,6 +103,9 @@ func (a *AS) Operations() control.Operations {
 		"issuer-lock":     control.Op(a.lockIssuer),
 		"issuer-remove":   control.Op(a.removeIssuer),
 		"issuer-scan":     control.Op(a.scanIssuer),
+		"sign-in-set":     control.Op(a.setSignIn),
+		"sign-in-list":    control.Op(a.signIns),
+		"sign-in-back":    control.Op(a.backTo),
 	}
 }
 
