@@ -71,5 +71,9 @@
 //	OpenID Connect Core §2, §5.3        idtoken.go, userinfo.go
 //	FedAuthz §3                         resources.go
 //	FedAuthz §5, RFC 7662               introspection.go, live.go
+//	HEART FHIR-UMA2 §3, §4              shares_new.go, shares_rules.go, shares_change.go (owners' policies)
+//	HEART FHIR-UMA2 §4.1                breakglass.go, emergencydefault.go
+//	owners and who acts for them        acting.go (the one authorization function), delegations.go, approvals.go,
+//	                                    approvals_undo.go, invitations.go, history.go, ownertoken.go
 //	sessions and accounts               sessions.go, accounts.go
 package umaas
