@@ -244,6 +244,19 @@ func TestHTTPHooks(t *testing.T) {
 			t.Errorf("%s: %v", action, err)
 		}
 	}
+	p.Hooks.Gather = &conformance.HookHow{Command: []string{"sh", "-c", `sed 's/.*"url":"\([^"]*\)".*/{"redirect":"https:\/\/c.example\/?ticket=t2\&from=\1"}/'`}}
+	p.Party.How = "gather"
+	p.Clients.Given = map[string]conformance.ClientHow{"C1": {ID: "c1"}}
+	gathering := environ(t, p, conformance.Options{})
+	run := conformance.Execute(t.Context(), gathering, []conformance.Check{one("gather", func(t *conformance.T) {
+		g := t.Gather(t.Client(conformance.C1), "t1", conformance.Bob, conformance.GatherOptions{Start: s.URL + "/claims", State: "st"})
+		if g.Ticket != "t2" || !strings.HasPrefix(g.Redirect.Query().Get("from"), s.URL+"/claims") {
+			t.Errorf("%s", g.Told())
+		}
+	})}, conformance.RunOptions{})
+	if r := run.Results[0]; r.Verdict != conformance.Pass {
+		t.Errorf("%s %v", r.Verdict, r.Messages)
+	}
 	q.Action = "claim-token"
 	if a, err := env.Hook(t.Context(), q); err != nil || a.Token != "tok" {
 		t.Errorf("%+v %v", a, err)

@@ -134,6 +134,7 @@ type HookSet struct {
 	Deny       *HookHow `yaml:"deny"`
 	PAT        *HookHow `yaml:"pat"`
 	ClaimToken *HookHow `yaml:"claim_token"`
+	Gather     *HookHow `yaml:"gather"` // in place of pages: takes the requesting party through the pages at url
 }
 
 // HookHow is one hook: a command, or HTTP requests in a row, or pages to drive. Command gets a HookRequest as JSON on
