@@ -103,6 +103,24 @@ func TestVerdicts(t *testing.T) {
 	}
 }
 
+// What a check tells of an answer holds no secret of it.
+func TestMessagesHoldNoSecrets(t *testing.T) {
+	const secret, pat = "abcdefghijklmnopqrstuvwxyz", "pat-pat-pat-pat-pat"
+	_, p := server(t, func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte(`{"list":[{"ticket":"` + secret + `"}]}`))
+	})
+	env := environ(t, p, conformance.Options{})
+	run := conformance.Execute(t.Context(), env, []conformance.Check{one("tells", func(t *conformance.T) {
+		x := t.PostForm(env.Issuer, url.Values{"client_secret": {secret + secret}}, conformance.Bearer(pat))
+		t.Logf("sent %s with %s", secret+secret, pat)
+		t.Errorf("got %s", x.Body)
+	})}, conformance.RunOptions{})
+	said := strings.Join(append(run.Results[0].Messages, run.Results[0].Log...), " ")
+	if strings.Contains(said, secret) || strings.Contains(said, pat) || !strings.Contains(said, conformance.Short(secret)) {
+		t.Errorf("%s", said)
+	}
+}
+
 // A run that leaves a MUST unexamined does not pass; recommendations and skips do no harm.
 func TestPassed(t *testing.T) {
 	for _, c := range []struct {

@@ -92,7 +92,7 @@ func execute(ctx context.Context, env *Env, c Check, o RunOptions) Result {
 	}
 	cancel()
 	t.finish(ctx)
-	r.Messages, r.Log, r.Exchanges, r.Dropped = t.messages, t.log, t.kept, t.dropped
+	r.Messages, r.Log, r.Exchanges, r.Dropped = without(t.messages, t.secrets), without(t.log, t.secrets), t.kept, t.dropped
 	switch {
 	case t.failed:
 		r.Verdict = Fail
