@@ -246,7 +246,7 @@ func member(v any, path []string) (string, bool) {
 func (h *profileHooks) pages(ctx context.Context, how HookHow, q HookRequest) (HookAnswer, error) {
 	side := &T{ctx: ctx, env: h.env}
 	var a HookAnswer
-	side.guard(func() { // a page that does not come ends it
+	if !side.guard(ctx, func() { // a page that does not come ends it
 		who := side.person(q.OwnerName)
 		b := h.env.browserOf(side, who)
 		values := q.values()
@@ -264,7 +264,9 @@ func (h *profileHooks) pages(ctx context.Context, how HookHow, q HookRequest) (H
 			a.ID, _, _ = strings.Cut(after, "?")
 		}
 		h.env.remember(who, b)
-	})
+	}) {
+		return HookAnswer{}, errors.New("the pages took too long")
+	}
 	if side.failed || side.skipped || side.blocked {
 		return a, errors.New(strings.Join(side.messages, "; "))
 	}

@@ -99,7 +99,7 @@ func submitted() []check {
 			Title: "Each poll that still waits is answered with another ticket than was sent",
 		},
 		{
-			ID: "grant.submitted.interval", Level: must, Covers: []string{"G-095"}, Needs: asks, Run: submittedInterval,
+			ID: "grant.submitted.interval", Level: should, Covers: []string{"G-095"}, Needs: asks, Run: submittedInterval,
 			Title: "interval, where present, is a number of seconds",
 		},
 		{

@@ -104,11 +104,13 @@ var assessmentFaults = map[string]mutation.Mutation{
 		return everybody{h}
 	}},
 	"grant.assessment.other-resource": gives(func(b *book, a ask, _ *mutation.Exchange) bool { return b.registeredWith(a, 3) && a.one(1) }),
-	"grant.assessment.requested-scope": request(func(ex *mutation.Exchange) bool {
-		if ex.Form.Get("scope") == requestedScope {
-			ex.Form.Del("scope")
-		}
-		return false
+	"grant.assessment.requested-scope": booked(func(b *book) wrapper {
+		return b.before(atToken, func(ex *mutation.Exchange) bool {
+			if ex.Form.Get("scope") == requestedScope && b.registeredWith(b.asks[ex.Form.Get("ticket")], 2) {
+				ex.Form.Del("scope")
+			}
+			return false
+		})
 	}),
 	"grant.assessment.scope-stays-with-its-resource": shows(func(_ rpt, list []any) []any {
 		if len(list) == 2 && (slices.Contains(scopesOf(list[0]), any(requestedScope)) || slices.Contains(scopesOf(list[1]), any(requestedScope))) {
@@ -121,6 +123,13 @@ var assessmentFaults = map[string]mutation.Mutation{
 		return b.onTicket(func(ex *mutation.Exchange, a ask) {
 			if outcome(ex) == "invalid_scope" && ex.Form.Get("scope") == requestedScope {
 				b.invent(ex, []uma.Permission{{ResourceID: a.perms[0].ResourceID, Scopes: []string{"view", requestedScope}}})
+			}
+		})
+	}),
+	"grant.assessment.latest-scope": booked(func(b *book) wrapper {
+		return b.onIntrospection(func(ex *mutation.Exchange, r rpt) {
+			if r.one(1) && b.registeredWith(r.ask, 3) {
+				claimActive(ex, []uma.Permission{{ResourceID: r.perms[0].ResourceID, Scopes: []string{"view", "add", requestedScope}}})
 			}
 		})
 	}),
