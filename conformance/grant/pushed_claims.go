@@ -80,7 +80,7 @@ func format(t *conformance.T) string {
 	if f := t.Env().Profile.Push.Format; f != "" {
 		return f
 	}
-	return formatIDToken
+	return formatOpenID
 }
 
 // audience is what the server under test wants to see in aud.

@@ -37,8 +37,8 @@ func refresh() []check {
 }
 
 // refreshable is a grant with a refresh token.
-func refreshable(t *conformance.T, scopes ...string) conformance.Granted {
-	g := t.Grant(c1(t), conformance.Alice, conformance.RS1, conformance.Bob, scopes...)
+func refreshable(t *conformance.T) conformance.Granted {
+	g := t.Grant(c1(t), conformance.Alice, conformance.RS1, conformance.Bob)
 	if g.Refresh == "" {
 		t.Skipf("not offered: the RPT came without a refresh token")
 	}

@@ -372,12 +372,18 @@ func asOwner(matches func(ex *mutation.Exchange, r rpt) bool) mutation.Mutation 
 }
 
 var revocationFaults = map[string]mutation.Mutation{
-	"grant.revocation.rpt": ignores(func(_ *book, ex *mutation.Exchange) bool { return ex.Form.Get("token_type_hint") == "access_token" }),
+	"grant.revocation.rpt": ignores(func(b *book, ex *mutation.Exchange) bool {
+		_, known := b.rpts[ex.Form.Get("token")]
+		return known && ex.Form.Get("token_type_hint") == "access_token"
+	}),
 	"grant.revocation.wrong-hint": ignores(func(b *book, ex *mutation.Exchange) bool {
 		_, known := b.rpts[ex.Form.Get("token")]
 		return known && ex.Form.Get("token_type_hint") == uma.HintPCT
 	}),
-	"grant.revocation.refresh-token":  ignores(func(_ *book, ex *mutation.Exchange) bool { return ex.Form.Get("token_type_hint") == "refresh_token" }),
+	"grant.revocation.refresh-token": ignores(func(b *book, ex *mutation.Exchange) bool {
+		_, known := b.refresh[ex.Form.Get("token")]
+		return known
+	}),
 	"grant.revocation.foreign-client": asOwner(func(ex *mutation.Exchange, r rpt) bool { return clientOf(ex) != r.client }),
 	"grant.revocation.authenticated":  asOwner(func(ex *mutation.Exchange, _ rpt) bool { return bareID(ex) }),
 	"grant.revocation.hint-pct": {Handler: mutation.Before(atRevoke, func(ex *mutation.Exchange) bool {
