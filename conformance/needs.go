@@ -98,7 +98,7 @@ func (e *Env) fromProfile(n Need) (why string, known bool) {
 	case NeedRS:
 		return lacks(p.RS.Resource == "" || p.RS.Listen == "", "the profile names no resource server to examine (resource_server)")
 	case NeedClient:
-		return lacks(len(p.Harness.Command) == 0, "the profile names no client to examine (client_harness)")
+		return lacks(p.Harness.Start == "" || p.Harness.Listen == "", "the profile names no client to examine (client_harness)")
 	default:
 		return "", false
 	}

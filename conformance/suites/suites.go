@@ -3,6 +3,7 @@ package suites
 
 import (
 	"github.com/umaas/umaas/conformance"
+	"github.com/umaas/umaas/conformance/clientduty"
 	"github.com/umaas/umaas/conformance/federated"
 	"github.com/umaas/umaas/conformance/grant"
 	"github.com/umaas/umaas/conformance/heart"
@@ -16,5 +17,6 @@ func All() []conformance.Check {
 	out = append(out, federated.Checks()...)
 	out = append(out, heart.Checks()...)
 	out = append(out, rsduty.Checks()...)
+	out = append(out, clientduty.Checks()...)
 	return out
 }
