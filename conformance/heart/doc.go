@@ -27,7 +27,7 @@ const (
 	must   = conformance.LevelMust
 	should = conformance.LevelShould
 
-	idToken = "http://openid.net/specs/openid-connect-core-1_0.html#IDToken"
+	formatIDToken = "http://openid.net/specs/openid-connect-core-1_0.html#IDToken" //nolint:gosec // a format, no token
 )
 
 // Checks are all checks of the suite "heart".
@@ -111,8 +111,8 @@ func bothWays(t *conformance.T) {
 	if t.Env().Metadata.ClaimsInteractionEndpoint == "" {
 		t.Errorf("there is no claims_interaction_endpoint")
 	}
-	if !slices.Contains(t.Env().Metadata.UMAProfilesSupported, idToken) {
-		t.Errorf("uma_profiles_supported has no %s", idToken)
+	if !slices.Contains(t.Env().Metadata.UMAProfilesSupported, formatIDToken) {
+		t.Errorf("uma_profiles_supported has no %s", formatIDToken)
 	}
 }
 
@@ -131,7 +131,7 @@ func forgedIDTokens(t *conformance.T) {
 	t.Permit(conformance.PolicySpec{Resource: r, Party: conformance.Bob})
 	push := func(token string) string {
 		ticket := t.Ticket(conformance.Alice, conformance.RS1, r.Permission())
-		return t.Redeem(c, ticket, url.Values{"claim_token": {token}, "claim_token_format": {idToken}}).Text("access_token")
+		return t.Redeem(c, ticket, url.Values{"claim_token": {token}, "claim_token_format": {formatIDToken}}).Text("access_token")
 	}
 	audience := t.Env().Profile.Push.Audience
 	if audience == "" {

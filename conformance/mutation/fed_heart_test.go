@@ -161,7 +161,7 @@ func (h *fedHEART) resources(token string, next http.Handler) []string {
 	h.mu.Unlock()
 	ids := []string{}
 	for _, pat := range pats {
-		req, err := http.NewRequest(http.MethodPost, ours.Issuer+"/introspect", strings.NewReader(url.Values{"token": {token}}.Encode())) //nolint:noctx // in memory
+		req, err := http.NewRequest(http.MethodPost, ours.Issuer+"/introspect", strings.NewReader(url.Values{"token": {token}}.Encode()))
 		if err != nil {
 			return ids
 		}
