@@ -154,7 +154,7 @@ func verifies(verifier, challenge string) bool {
 // assess decides on a spent ticket and stores what follows from the decision.
 func (run *redemption) assess(tx Tx, t Ticket) error {
 	s, now := run.s, run.now
-	t, resources, err := s.standing(tx, t)
+	t, resources, err := s.standing(tx, latest(t, run.request.Scopes))
 	if err != nil {
 		return err
 	}

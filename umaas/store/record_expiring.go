@@ -27,6 +27,9 @@ func ticketFields(c *codec, v *umaas.Ticket) {
 	text(c, &v.Owner)
 	text(c, &v.RS)
 	slice(c, &v.Permissions, permissionFields)
+	if c.version >= 2 {
+		slice(c, &v.AskedByRS, permissionFields)
+	}
 	text(c, &v.Client)
 	text(c, &v.Challenge)
 	optional(c, &v.Party, partyFields)

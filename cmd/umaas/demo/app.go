@@ -124,6 +124,9 @@ func (a *App) Redeem(ctx context.Context, p Process) (Process, error) {
 	if err := json.Unmarshal(body, &e); err != nil {
 		return Process{}, fmt.Errorf("token endpoint: %d %s", res.StatusCode, short(body))
 	}
+	if e.Ticket != "" && e.Ticket == p.Ticket { // Grant §5.5: a client notices a ticket that was not replaced
+		return Process{}, errors.New("the authorization server gave the presented ticket back")
+	}
 	switch e.Code {
 	case "need_info":
 		to, err := url.Parse(e.RedirectUser)
