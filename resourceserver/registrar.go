@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"sync"
 	"time"
 
 	"github.com/umaas/umaas/resourceserver/asclient"
@@ -173,17 +174,46 @@ func (r *Registrar) ReconcileAll(ctx context.Context) error {
 // work is one reconciliation of one owner between an intent and its end, both in state: a process that dies in between
 // leaves the intent, and the next one lists what is really there before it creates anything.
 func (r *Registrar) work(ctx context.Context, o Owner, verify bool) error {
+	ctx, done := lingering(ctx)
+	defer done()
 	now := r.cfg.Now()
 	left, err := r.cfg.State.BeginWork(ctx, o, now, now.Add(workLease))
 	if err != nil {
 		return fmt.Errorf("begin reconciliation: %w", err)
 	}
 	err = r.reconcile(ctx, o, verify || left)
-	if errors.Is(err, ErrUnreachable) {
+	if errors.Is(err, ErrUnreachable) && (left || !errors.Is(err, errNothingSent)) {
 		return err // a registration may have arrived without its answer: the intent stays, the next run lists
 	}
 	return errors.Join(err, r.cfg.State.EndWork(ctx, o))
 }
+
+// lingering lets a run that has begun go on for a moment after its server was told to stop: broken off, it would leave its
+// intent, and the owner's work would wait for the lease to end.
+func lingering(ctx context.Context) (context.Context, context.CancelFunc) {
+	out, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var late *time.Timer
+	var mu sync.Mutex
+	stop := context.AfterFunc(ctx, func() {
+		mu.Lock()
+		defer mu.Unlock()
+		late = time.AfterFunc(linger, cancel)
+	})
+	return out, func() {
+		stop()
+		mu.Lock()
+		defer mu.Unlock()
+		if late != nil {
+			late.Stop()
+		}
+		cancel()
+	}
+}
+
+const linger = 5 * time.Second
+
+// errNothingSent says that a run was over before it could have registered anything, for want of a protection token.
+var errNothingSent = errors.New("nothing was sent")
 
 func (r *Registrar) reconcile(ctx context.Context, o Owner, verify bool) error {
 	_, guards, err := r.person(ctx, o)
@@ -194,7 +224,7 @@ func (r *Registrar) reconcile(ctx context.Context, o Owner, verify bool) error {
 		return r.retire(ctx, o)
 	}
 	if _, err := r.cfg.Tokens.For(ctx, o); err != nil {
-		return err
+		return fmt.Errorf("%w: %w", errNothingSent, err)
 	}
 	if verify {
 		if err := r.adopt(ctx, o); err != nil {

@@ -143,6 +143,7 @@ type process struct {
 	log     *slog.Logger
 	doors   []server.Door
 	closers []func() error
+	quiet   []func() // ends work in the background while the doors are still open
 }
 
 // serve is the wiring: open what the roles need, from the inside out; open the doors; wait; close in reverse.
@@ -175,7 +176,7 @@ func serve(ctx context.Context, c config.Config, log *slog.Logger) (err error) {
 			return err
 		}
 	}
-	return doorsOpen(ctx, c, log, p.doors)
+	return doorsOpen(ctx, c, log, p.quiet, p.doors)
 }
 
 func (p *process) fhir(ctx context.Context) (*fhirstore.Store, error) {
@@ -251,7 +252,7 @@ func (p *process) gateway(ctx context.Context, embedded *fhirstore.Store) error 
 	if err != nil {
 		return err
 	}
-	p.closers = append(p.closers, rs.Close)
+	p.closers, p.quiet = append(p.closers, rs.Close), append(p.quiet, rs.Quiet)
 	if err := p.open(ctx, "gateway", p.Gateway.Listener, rs.Handler); err != nil {
 		return err
 	}
@@ -282,7 +283,7 @@ func (p *process) open(ctx context.Context, name string, l config.Listener, h ht
 }
 
 // doorsOpen answers until the process is told to stop. Readiness follows the doors.
-func doorsOpen(ctx context.Context, c config.Config, log *slog.Logger, doors []server.Door) error {
+func doorsOpen(ctx context.Context, c config.Config, log *slog.Logger, quiet []func(), doors []server.Door) error {
 	var ready atomic.Bool
 	if c.Health != "" {
 		door, err := open(ctx, "health", config.Listener{Address: c.Health}, health(&ready))
@@ -294,8 +295,17 @@ func doorsOpen(ctx context.Context, c config.Config, log *slog.Logger, doors []s
 	ready.Store(true)
 	stopping := context.AfterFunc(ctx, func() { ready.Store(false) })
 	defer stopping()
+	// A reconciliation under way speaks to the authorization server, which may be this very process: it ends first.
+	open, shut := context.WithCancel(context.WithoutCancel(ctx))
+	defer shut()
+	defer context.AfterFunc(ctx, func() {
+		for _, end := range quiet {
+			end()
+		}
+		shut()
+	})()
 	log.InfoContext(ctx, "ready", "version", version(), "roles", c.Roles)
-	return server.Serve(ctx, log, doors...)
+	return server.Serve(open, log, doors...)
 }
 
 func gatewayConfig(c config.Config, embedded *fhirstore.Store, log *slog.Logger) (server.RSConfig, error) {

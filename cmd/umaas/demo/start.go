@@ -258,6 +258,9 @@ func (d *Demo) Wait(ctx context.Context) error {
 // Close stops the doors, finishes background work and closes the stores.
 func (d *Demo) Close() error {
 	var errs []error
+	if d.RS != nil {
+		d.RS.Quiet()
+	}
 	if d.cancel != nil {
 		http.DefaultClient.CloseIdleConnections() // the visitors' own; a server waits a while for connections that said nothing yet
 		d.cancel()

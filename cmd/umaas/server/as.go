@@ -129,7 +129,7 @@ func NewAS(ctx context.Context, c ASConfig) (_ *AS, err error) {
 		return nil, err
 	}
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
-	as := &AS{Service: core, Keys: ring, Handler: handler, Store: st, cost: c.Cost, fetch: client, store: st, engine: engine, stop: stop, done: make(chan struct{})}
+	as := &AS{Service: core, Keys: ring, Handler: handler, Store: core.Store, cost: c.Cost, fetch: client, store: st, engine: engine, stop: stop, done: make(chan struct{})}
 	go as.housekeeping(background, c.Logger)
 	return as, nil
 }

@@ -246,11 +246,17 @@ func (r *RS) sweep(ctx context.Context, _ time.Duration) error {
 
 const sweepAtOnce = 500
 
-// Close stops the background work and gives the state back.
+// Close stops the background work, if Quiet has not, and gives the state back.
 func (r *RS) Close() error {
+	r.Quiet()
+	return r.engine.Close()
+}
+
+// Quiet ends the work in the background and waits for what is under way. Called before the authorization server goes, it leaves
+// nothing half done that the next start would have to wait for.
+func (r *RS) Quiet() {
 	r.stop()
 	r.running.Wait()
-	return r.engine.Close()
 }
 
 // writeWhole makes a file that is there whole or not at all, also after a crash.
