@@ -28,7 +28,7 @@ func testChanges(t *testing.T, f *fixture) {
 		list := get(f, func(r umaas.Reader) ([]umaas.Change, error) { return r.Changes(after, 10) })
 		equal(f, "page", len(list), int(min(10, parallel-after)))
 		for i, c := range list {
-			want := umaas.Change{Seq: after + 1 + uint64(i), RS: "rs", Tags: []string{"a", "b"}, Time: start, Expires: start.Add(1)} //nolint:gosec // an index
+			want := umaas.Change{Seq: after + 1 + uint64(i), RS: "rs", Tags: []string{"a", "b"}, Time: start, Expires: start.Add(1)}
 			equal(f, "change", c, want)
 		}
 	}
