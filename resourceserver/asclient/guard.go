@@ -12,10 +12,12 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/umaas/umaas/umaas/outbound/reach"
 )
 
 // ErrRefused says that a request was not made because its target is not allowed, or that an answer was not taken.
-var ErrRefused = errors.New("outbound request refused")
+var ErrRefused = reach.ErrRefused
 
 // GuardOptions choose what a Guard lets through; the zero value is the safe one (SEC-75).
 type GuardOptions struct {
@@ -62,7 +64,7 @@ func NewGuard(o GuardOptions) *Guard {
 		t = o.Base.Clone()
 	}
 	t.Proxy, t.DialTLSContext = nil, nil
-	t.DialContext = g.dial
+	t.DialContext = reach.Dialer{Private: g.o.Private, Lookup: g.o.Lookup, Timeout: g.o.Timeout}.DialContext
 	t.DisableCompression = true // a small compressed answer cannot become a large one
 	t.MaxResponseHeaderBytes = 32 << 10
 	t.MaxIdleConnsPerHost = 4
@@ -153,61 +155,4 @@ func (g *Guard) Get(ctx context.Context, target string, media ...string) (raw []
 		err = fmt.Errorf("%w: read answer: %w", ErrUnreachable, err)
 	}
 	return raw, res.StatusCode, err
-}
-
-// dial resolves a name once, judges every address of it, and connects to the first that answers.
-func (g *Guard) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	host, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrRefused, err)
-	}
-	var addrs []netip.Addr
-	if literal, err := netip.ParseAddr(host); err == nil {
-		addrs = []netip.Addr{literal}
-	} else if addrs, err = g.o.Lookup(ctx, host); err != nil {
-		return nil, fmt.Errorf("resolve %s: %w", host, err)
-	}
-	for _, a := range addrs {
-		// One forbidden address refuses the name: a mixed answer is how a name is made to point inside.
-		if !g.allowed(a) {
-			return nil, fmt.Errorf("%w: %s is no public address", ErrRefused, host)
-		}
-	}
-	dialer := net.Dialer{Timeout: g.o.Timeout}
-	failed := fmt.Errorf("%w: %s has no address", ErrRefused, host)
-	for _, a := range addrs {
-		conn, err := dialer.DialContext(ctx, network, net.JoinHostPort(a.String(), port))
-		if err == nil {
-			return conn, nil
-		}
-		failed = err
-	}
-	return nil, failed
-}
-
-func (g *Guard) allowed(a netip.Addr) bool {
-	if a.Zone() != "" {
-		return false
-	}
-	a = a.Unmap()
-	for _, p := range g.o.Private {
-		if p.Contains(a) {
-			return true
-		}
-	}
-	if !a.IsValid() || !a.IsGlobalUnicast() || a.IsPrivate() {
-		return false
-	}
-	return !slices.ContainsFunc(notPublic[:], func(p netip.Prefix) bool { return p.Contains(a) })
-}
-
-// notPublic are the ranges that are unicast but not public: shared, test, benchmark and reserved ones, and those that carry
-// an IPv4 address inside (translation, 6to4, Teredo).
-var notPublic = [...]netip.Prefix{
-	netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("192.0.0.0/24"),
-	netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("192.88.99.0/24"), netip.MustParsePrefix("198.18.0.0/15"),
-	netip.MustParsePrefix("198.51.100.0/24"), netip.MustParsePrefix("203.0.113.0/24"), netip.MustParsePrefix("240.0.0.0/4"),
-	netip.MustParsePrefix("::/96"), netip.MustParsePrefix("64:ff9b::/96"), netip.MustParsePrefix("64:ff9b:1::/48"), netip.MustParsePrefix("100::/64"),
-	netip.MustParsePrefix("2001::/23"), netip.MustParsePrefix("2001:db8::/32"), netip.MustParsePrefix("2002::/16"), netip.MustParsePrefix("3fff::/20"),
-	netip.MustParsePrefix("fec0::/10"),
 }

@@ -17,25 +17,6 @@ import (
 	"github.com/umaas/umaas/umaas/uma"
 )
 
-func TestSEC_75_GuardAddresses(t *testing.T) {
-	g := NewGuard(GuardOptions{})
-	for addr, want := range map[string]bool{
-		"93.184.216.34": true, "2606:4700::1111": true, "::ffff:93.184.216.34": true,
-		"127.0.0.1": false, "10.1.2.3": false, "172.16.0.1": false, "192.168.1.1": false, "169.254.169.254": false, "100.64.0.1": false, "0.0.0.0": false,
-		"198.18.0.1": false, "255.255.255.255": false, "224.0.0.1": false, "240.0.0.1": false, "::1": false, "::": false, "fe80::1": false, "fc00::1": false,
-		"fec0::1": false, "ff02::1": false, "::ffff:127.0.0.1": false, "::ffff:10.0.0.1": false, "::127.0.0.1": false, "64:ff9b::7f00:1": false,
-		"2002:7f00:1::": false, "2001::1": false, "fe80::1%eth0": false,
-	} {
-		if got := g.allowed(netip.MustParseAddr(addr)); got != want {
-			t.Errorf("%s: %v, want %v", addr, got, want)
-		}
-	}
-	g = NewGuard(GuardOptions{Private: LoopbackRanges()})
-	if !g.allowed(netip.MustParseAddr("127.0.0.1")) || g.allowed(netip.MustParseAddr("10.0.0.1")) {
-		t.Error("Private opens exactly the ranges it names")
-	}
-}
-
 func TestSEC_75_GuardTargets(t *testing.T) {
 	var asked atomic.Int32
 	g := NewGuard(GuardOptions{Lookup: func(_ context.Context, host string) ([]netip.Addr, error) {
