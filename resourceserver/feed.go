@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/umaas/umaas/resourceserver/asclient"
+	"github.com/umaas/umaas/umaas/uma"
 )
 
 // feedWait is how long one poll of a feed may last. Each answer proves the state of a moment, so it bounds, with the time a
@@ -38,7 +39,7 @@ func (f *feeds) current(issuer string, tags []string, asked, now time.Time) (pro
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	s := f.of[issuer]
-	if s == nil || len(tags) == 0 || s.alive.IsZero() || now.Sub(s.alive) >= maxStaleness || s.touches(tags, asked) {
+	if s == nil || len(tags) == 0 || s.alive.IsZero() || age(s.alive, now) >= maxStaleness || s.touches(tags, asked) {
 		return time.Time{}, false
 	}
 	if s.alive.After(asked) {
@@ -54,6 +55,12 @@ func (f *feeds) changedSince(issuer string, tags []string, since time.Time) bool
 	defer f.mu.Unlock()
 	s := f.of[issuer]
 	return s != nil && s.touches(tags, since)
+}
+
+// age is how long ago a moment was, by whichever clock says more: the one that goes on counting stands still while a machine is
+// suspended, and the other one may be set back.
+func age(then, now time.Time) time.Duration {
+	return max(now.Sub(then), now.Round(0).Sub(then.Round(0)))
 }
 
 // touches needs the lock.
@@ -110,8 +117,9 @@ func (v *Verifier) Follow(ctx context.Context, issuer string) {
 		} else {
 			v.cfg.Logger.WarnContext(ctx, "event feed lost, tokens are asked about each time", slog.String("issuer", issuer), slog.Any("err", err))
 		}
-		if errors.Is(err, asclient.ErrUntrusted) {
-			after = "" // what came with it may be lost
+		var refused *uma.Error
+		if errors.Is(err, asclient.ErrUntrusted) || errors.As(err, &refused) {
+			after = "" // what came with it may be lost, or the cursor is no good there any more
 		}
 		select {
 		case <-ctx.Done():

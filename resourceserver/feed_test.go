@@ -137,3 +137,34 @@ func TestFeedResets(t *testing.T) {
 		})
 	}
 }
+
+// TestGW_38_HeardWithdrawalNeverServes: what was heard counts though the server is out of reach right after.
+func TestGW_38_HeardWithdrawalNeverServes(t *testing.T) {
+	f := following(t)
+	if err := f.verify(); err != nil {
+		t.Fatal(err)
+	}
+	f.as.DropToken("rpt")
+	f.as.Change("alice")
+	f.polled()
+	f.as.Down(true)
+	f.clock.forward(time.Second)
+	if err := f.verify(); !errors.Is(err, rs.ErrUnreachable) {
+		t.Error("the last answer serves after its end was heard", err)
+	}
+}
+
+// TestFeedCursorRefused: a server that does not know the cursor any more, for its store is another one, is followed anew.
+func TestFeedCursorRefused(t *testing.T) {
+	f := following(t)
+	f.as.ForgetCursors()
+	f.polled()
+	if err := f.verify(); err != nil {
+		t.Fatal(err)
+	}
+	f.clock.forward(600 * time.Millisecond)
+	f.polled()
+	if err := f.verify(); err != nil || f.asked() != 1 {
+		t.Error("the feed is not followed any more", err, f.asked())
+	}
+}

@@ -104,7 +104,7 @@ func (v *Verifier) through(ctx context.Context, key [32]byte, ask func(context.C
 		if errors.Is(r.Err, ErrInactive) {
 			return Grant{}, r.Err
 		}
-		if ok && v.cfg.Now().Sub(cached.grant.proved) < v.cfg.MaxStaleness {
+		if ok && age(cached.grant.proved, v.cfg.Now()) < v.cfg.MaxStaleness && !v.feeds.changedSince(cached.grant.Issuer, cached.grant.tags, cached.fetched) {
 			v.cfg.Logger.WarnContext(ctx, "authorization server unreachable, the last answer serves", "err", r.Err)
 			return cached.at(v.cfg.Now())
 		}
@@ -117,7 +117,7 @@ func (v *Verifier) through(ctx context.Context, key [32]byte, ask func(context.C
 // fresh reports an answer that serves without another look: put together a moment ago, proved not long before, and resting on
 // nothing that is known to have changed since.
 func (v *Verifier) fresh(r verified, now time.Time) bool {
-	return now.Sub(r.fetched) < v.cfg.Fresh && now.Sub(r.grant.proved) < v.cfg.MaxStaleness &&
+	return age(r.fetched, now) < v.cfg.Fresh && age(r.grant.proved, now) < v.cfg.MaxStaleness &&
 		!v.feeds.changedSince(r.grant.Issuer, r.grant.tags, r.fetched)
 }
 

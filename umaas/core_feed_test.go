@@ -1,14 +1,19 @@
 package umaas_test
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/umaas/umaas/umaas"
 	"github.com/umaas/umaas/umaas/keys"
 	"github.com/umaas/umaas/umaas/store"
+	"github.com/umaas/umaas/umaas/store/kv"
 	"github.com/umaas/umaas/umaas/store/kv/memkv"
 	"github.com/umaas/umaas/umaas/uma"
 )
@@ -192,11 +197,100 @@ func TestFeedForgets(t *testing.T) {
 	if f, _ := w.poll(w.Service, rs1, start.After, 0); !f.Reset || len(f.Sets) != 0 {
 		t.Errorf("away for long: %+v", f)
 	}
-	if f, _ := w.poll(w.Service, rs1, middle.After, 0); f.Reset || len(f.Sets) != 1 {
-		t.Errorf("nothing missed: %+v", f)
+	if f, _ := w.poll(w.Service, rs1, middle.After, 0); !f.Reset || len(f.Sets) != 0 {
+		t.Errorf("the change it names is gone, so nobody can tell that it is the same store: %+v", f)
 	}
 	for _, bad := range []uma.FeedRequest{{After: "x"}, {After: start.After[1:] + "A"}, {WaitMS: -1}, {WaitMS: 20_001}} {
 		_, err := w.Feed(t.Context(), umaas.PAT{Owner: w.org, RS: rs1}, bad)
 		w.wantError(nil, err, 400, "invalid_request", "")
+	}
+}
+
+// TestGW_38_FeedBacklog: an answer reaches up to the newest change, or says that everything must be asked about again. It never
+// proves a moment that it did not look at.
+func TestGW_38_FeedBacklog(t *testing.T) {
+	w := inMemory(t)
+	_, _, _, policy := w.shared()
+	other := w.set(w.alice, rs2, "view")
+	busy := w.policy(w.alice, account(w.bob), []umaas.Rule{rule(rs2, other, "view")})
+	change := func(id umaas.PolicyID, n int) {
+		for range n {
+			w.must(w.Store.Update(t.Context(), func(tx umaas.Tx) error {
+				p, err := tx.Policy(w.alice, id)
+				if err != nil {
+					return err
+				}
+				return tx.PutPolicy(p)
+			}))
+		}
+	}
+	for name, c := range map[string]struct {
+		before, after int // changes for the other resource server around the withdrawal
+		own           int // further ones of this one
+		reset         bool
+	}{
+		"a few":                    {3, 3, 0, false},
+		"pages of others before":   {950, 0, 0, false},
+		"pages of others after":    {0, 950, 0, false},
+		"more own ones than told":  {0, 0, 150, true},
+		"more than anybody counts": {1000, 1100, 0, true},
+	} {
+		start, _ := w.poll(w.Service, rs1, "", 0)
+		change(busy, c.before)
+		change(policy, 1+c.own)
+		change(busy, c.after)
+		for range 2 { // the same question gets the same answer
+			f, tags := w.poll(w.Service, rs1, start.After, 1)
+			if f.Reset != c.reset || !c.reset && len(tags) == 0 {
+				t.Errorf("%s: reset %v with %d events", name, f.Reset, len(f.Sets))
+			}
+			if next, _ := w.poll(w.Service, rs1, f.After, 0); next.Reset || len(next.Sets) != 0 || next.After != f.After {
+				t.Errorf("%s: something was left over: %+v", name, next)
+			}
+		}
+	}
+}
+
+// TestFeedOfAStoreThatWasPutBack: a number given again names another change.
+func TestFeedOfAStoreThatWasPutBack(t *testing.T) {
+	engine := memkv.New(memkv.Options{})
+	w := newWorld(t, engine)
+	w.disableClient(c1)
+	first, _ := w.poll(w.Service, rs1, "", 0)
+	w.sleep(time.Second)
+	w.must(engine.Update(t.Context(), func(tx kv.Tx) error { // back to before: number 1 is free again
+		return tx.Delete([]byte("xfeed-last"))
+	}))
+	w.disableClient(c2)
+	if f, _ := w.poll(w.Service, rs1, first.After, 0); !f.Reset {
+		t.Errorf("%+v", f)
+	}
+}
+
+// TestFeedPollsAreBounded: one resource server cannot hold any number of polls open.
+func TestFeedPollsAreBounded(t *testing.T) {
+	w := inMemory(t)
+	start, _ := w.poll(w.Service, rs1, "", 0)
+	ctx, stop := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	var refused atomic.Int64
+	for range 64 {
+		wg.Go(func() {
+			_, err := w.Feed(ctx, umaas.PAT{Owner: w.org, RS: rs1}, uma.FeedRequest{After: start.After, WaitMS: 20_000})
+			var e *uma.Error
+			if errors.As(err, &e) && e.Status == 429 {
+				if refused.Add(1) == 32 {
+					stop()
+				}
+			}
+		})
+	}
+	wg.Wait()
+	stop()
+	if refused.Load() != 32 {
+		t.Errorf("%d of 64 refused, want 32", refused.Load())
+	}
+	if f, _ := w.poll(w.Service, rs1, start.After, 0); f.Reset {
+		t.Error("afterwards polls are answered again")
 	}
 }

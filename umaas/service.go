@@ -80,6 +80,7 @@ type Service struct {
 	Deps
 	handles *Handles
 	changed *broadcast
+	polls   *polls
 	nonces  *pop.Nonces
 	rules   rules // of the profile
 }
@@ -99,7 +100,7 @@ func New(ctx context.Context, d Deps) (*Service, error) {
 	}
 	changed := newBroadcast()
 	d.Store = watchedStore{Store: d.Store, now: d.Now, changed: changed}
-	return &Service{Deps: d, handles: handles, changed: changed, nonces: pop.NewNonces(key), rules: d.Profile.rules()}, nil
+	return &Service{Deps: d, handles: handles, changed: changed, polls: &polls{}, nonces: pop.NewNonces(key), rules: d.Profile.rules()}, nil
 }
 
 func (d Deps) check() error {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/umaas/umaas/umaas/uma"
@@ -18,6 +19,9 @@ func (s *Server) Change(tags ...string) { s.set(func() { s.changes = append(s.ch
 // ForgeChanges makes the feed sign its events for another client.
 func (s *Server) ForgeChanges(forge bool) { s.set(func() { s.forged = forge }) }
 
+// ForgetCursors makes all cursors given so far unknown, as another store would.
+func (s *Server) ForgetCursors() { s.set(func() { s.epoch += "e" }) }
+
 func (s *Server) feed(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -30,8 +34,15 @@ func (s *Server) feed(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, "invalid_request", "no JSON")
 		return
 	}
-	after, err := strconv.Atoi(asked.After)
-	answer := uma.Feed{Sets: []string{}, Reset: err != nil || after > len(s.changes)}
+	after, err := strconv.Atoi(strings.TrimPrefix(asked.After, s.epoch))
+	if !strings.HasPrefix(asked.After, s.epoch) {
+		err = strconv.ErrSyntax
+	}
+	if err != nil && asked.After != "" {
+		refuse(w, http.StatusBadRequest, "invalid_request", "after: want the value of the last answer, or none")
+		return
+	}
+	answer := uma.Feed{Sets: []string{}, Reset: asked.After == "" || after > len(s.changes)}
 	if !answer.Reset && after == len(s.changes) {
 		s.mu.Unlock()
 		time.Sleep(feedPause)
@@ -49,6 +60,6 @@ func (s *Server) feed(w http.ResponseWriter, r *http.Request) {
 			}))
 		}
 	}
-	answer.After = strconv.Itoa(len(s.changes))
+	answer.After = s.epoch + strconv.Itoa(len(s.changes))
 	write(w, http.StatusOK, answer)
 }

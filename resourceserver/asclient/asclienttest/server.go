@@ -69,6 +69,7 @@ type Server struct {
 	meta     func(*uma.Metadata)
 	changes  [][]string // what the feed tells
 	forged   bool
+	epoch    string
 }
 
 // Report is one delivery of access events.
