@@ -90,3 +90,34 @@ func TestSEC_57_ProtectionOutlivesThePAT(t *testing.T) {
 		w.wantError(nil, err, 400, "invalid_grant", "")
 	})
 }
+
+// TestSEC_48_PoliciesOfOneParty: what has ended costs nothing, and beyond a bound nothing is decided.
+func TestSEC_48_PoliciesOfOneParty(t *testing.T) {
+	w := inMemory(t)
+	r := w.set(w.alice, rs1, "view", "edit")
+	give := func(n int, until time.Time) {
+		for first := 0; first < n; first += 20 {
+			w.put(func(tx umaas.Tx) error {
+				for i := first; i < min(first+20, n); i++ {
+					p := umaas.Policy{
+						ID: umaas.PolicyID(fmt.Sprintf("%d-%d", until.Unix(), i)), Owner: w.alice, Who: account(w.bob), Origin: umaas.OriginShare,
+						Rules: []umaas.Rule{rule(rs1, r, "view")}, NotAfter: until, Created: w.now(),
+					}
+					if err := tx.PutPolicy(p); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		}
+	}
+	give(3000, w.now().Add(time.Minute))
+	w.sleep(2 * time.Minute)
+	w.refused(c1, w.gather(c1, w.ticket(perm(r, "view")), w.bob), 403, "request_submitted", "")
+	give(umaas.MaxPoliciesFor, time.Time{})
+	w.rpt(c1, w.gather(c1, w.ticket(perm(r, "view")), w.bob))
+	ticket := w.gather(c1, w.ticket(perm(r, "view")), w.bob)
+	w.policy(w.alice, account(w.bob), []umaas.Rule{rule(rs1, r, "view")})
+	w.refused(c1, ticket, 503, "temporarily_unavailable", "")
+	w.refused(c1, ticket, 503, "temporarily_unavailable", "") // and the ticket is as it was
+}

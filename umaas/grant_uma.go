@@ -112,6 +112,9 @@ func (s *Service) redeemTicket(ctx context.Context, c VerifiedClient, q ticketRe
 		}
 		return run.assess(tx, t)
 	})
+	if errors.Is(err, ErrCrowded) {
+		return issued{}, uma.ErrUnavailable.Because(err) // nothing was stored, the ticket lives on (SEC-48)
+	}
 	if err != nil {
 		return issued{}, err
 	}

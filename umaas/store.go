@@ -118,8 +118,14 @@ type TicketWriter interface {
 	DeleteFlow(key Key) error
 }
 
+// MaxPoliciesFor bounds how many policies in force one party can have on one resource (SEC-48).
+const MaxPoliciesFor = 1000
+
+// ErrCrowded is returned where there are more: nobody is served by the first thousand of them.
+var ErrCrowded = errors.New("more policies for one party on one resource than this server looks at")
+
 // PolicyReader finds policies. PoliciesFor costs what it returns, however many policies the owner has: it looks up exactly
-// the given parties on one resource, revoked policies left out.
+// the given parties on one resource, those that were revoked or have ended left out; ErrCrowded above MaxPoliciesFor.
 type PolicyReader interface {
 	Policy(owner AccountID, id PolicyID) (Policy, error)
 	Policies(owner AccountID, after PolicyID, limit int) ([]Policy, error)

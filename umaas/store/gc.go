@@ -12,15 +12,16 @@ import (
 )
 
 const (
-	gcPage  = 500              // records looked at in one reading transaction
-	gcBatch = 32               // records removed in one writing transaction: two keys each and the lease
-	gcLease = time.Minute      // renewed with every batch
-	gcGrace = 10 * time.Minute // between the end of a record and its removal: other servers' clocks may be behind
+	gcPage     = 500              // records looked at in one reading transaction
+	gcBatch    = 32               // records removed in one writing transaction: two keys each and the lease
+	gcPolicies = 3                // policies taken out of the index in one: up to maxIndexed keys each
+	gcLease    = time.Minute      // renewed with every batch
+	gcGrace    = 10 * time.Minute // between the end of a record and its removal: other servers' clocks may be behind
 )
 
 // regionsWithEnd hold records whose first field is their end.
 func regionsWithEnd() []byte {
-	return []byte{regionTicket, regionFlow, regionCode, regionToken, regionGrant, regionSession, regionPCT, regionInvitation, regionChange, regionUsed}
+	return []byte{regionTicket, regionFlow, regionCode, regionToken, regionGrant, regionSession, regionPCT, regionInvitation, regionChange, regionPolicyEnd, regionUsed}
 }
 
 // Collected tells what one pass of the garbage collection did.
@@ -134,6 +135,9 @@ func (s *Store) collectRegion(ctx context.Context, region byte, holder umaas.Key
 		}
 		for len(ended) > 0 {
 			n := min(len(ended), gcBatch)
+			if region == regionPolicyEnd {
+				n = min(n, gcPolicies)
+			}
 			removed, err := s.remove(ctx, region, ended[:n], holder)
 			if err != nil {
 				return err
@@ -172,7 +176,7 @@ func (s *Store) remove(ctx context.Context, region byte, keys [][]byte, holder u
 			if gone, err := s.ended(raw); err != nil || !gone {
 				continue // it lives on after all
 			}
-			if err := removeIndex(t, region, raw); err != nil {
+			if err := s.removeIndex(t, region, raw); err != nil {
 				return err
 			}
 			if err := t.Delete(key); err != nil {
@@ -186,7 +190,7 @@ func (s *Store) remove(ctx context.Context, region byte, keys [][]byte, holder u
 }
 
 // removeIndex takes a record off the list of the account it is listed with.
-func removeIndex(t kv.Tx, region byte, raw []byte) error {
+func (s *Store) removeIndex(t kv.Tx, region byte, raw []byte) error {
 	switch region {
 	case regionGrant:
 		g, err := decode(raw, grantFields)
@@ -206,6 +210,21 @@ func removeIndex(t kv.Tx, region byte, raw []byte) error {
 			return err
 		}
 		return t.Delete(newestFirst(i.Owner, kindInvitation, i.Key))
+	case regionPolicyEnd:
+		e, err := decode(raw, policyEndFields)
+		if err != nil {
+			return err
+		}
+		p, err := tx{kv: t, store: s}.Policy(e.owner, e.id)
+		if errors.Is(err, umaas.ErrNotFound) || err == nil && !p.NotAfter.Equal(e.end) {
+			return nil
+		}
+		for k := range indexKeys(p) {
+			if err := t.Delete([]byte(k)); err != nil {
+				return err
+			}
+		}
+		return err
 	default:
 		return nil
 	}

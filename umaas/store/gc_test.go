@@ -189,3 +189,56 @@ func TestKeepClean(t *testing.T) {
 		t.Errorf("removed %d, want 14", removed)
 	}
 }
+
+// TestCollectEndedPolicies: a policy that has ended leaves the index and stays in its owner's history; one whose end was moved
+// does not leave, and one that was given an end again is found again.
+func TestCollectEndedPolicies(t *testing.T) {
+	e, c := memkv.New(memkv.Options{Conflict: often}), &clock{}
+	s := over(t, e, c.now)
+	who := umaas.Who{Kind: umaas.WhoAccount, Account: "bob"}
+	put := func(id umaas.PolicyID, until time.Duration) {
+		p := umaas.Policy{ID: id, Owner: "alice", Who: who, NotAfter: epoch.Add(until)}
+		for n := range 20 {
+			p.Rules = append(p.Rules, umaas.Rule{RS: "rs", Resource: umaas.ResourceID(rune('a' + n))})
+		}
+		if err := s.Update(context.Background(), func(tx umaas.Tx) error { return tx.PutPolicy(p) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	found := func() (n int) {
+		t.Helper()
+		err := s.View(context.Background(), func(r umaas.Reader) error {
+			list, err := r.PoliciesFor("alice", "rs", "c", []umaas.Who{who})
+			n = len(list)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	for n := range 9 {
+		put(umaas.PolicyID(rune('a'+n)), time.Minute)
+	}
+	put("moved", time.Minute)
+	put("moved", 24*time.Hour)
+	if n := found(); n != 10 {
+		t.Fatalf("%d found", n)
+	}
+	before := size(t, e)
+	c.advance(2 * time.Minute)
+	if n := found(); n != 1 {
+		t.Errorf("%d found after their end", n)
+	}
+	c.advance(time.Hour)
+	if _, err := s.Collect(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if n := before - size(t, e); n != 9*(20+1) { // index entries and the ends themselves
+		t.Errorf("%d keys were removed, want %d", n, 9*21)
+	}
+	put("a", 48*time.Hour)
+	if n := found(); n != 2 {
+		t.Errorf("%d found after one got a new end", n)
+	}
+}

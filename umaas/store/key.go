@@ -18,7 +18,7 @@ import (
 //	o party   · c ^key                     (empty)                  PutPCT
 //	o owner   · d delegation               delegation               PutDelegation
 //	o party   · g ^key                     (empty)                  PutGrant
-//	o owner   · i hash(rs,resource)|0 hash(who) policy (empty)      PutPolicy         0: policies of many resources
+//	o owner   · i hash(rs,resource)|0 hash(who) policy end          PutPolicy         0: policies of many resources
 //	o owner   · p policy                   policy                   PutPolicy
 //	o owner   · q ^key                     request                  PutRequest
 //	o owner   · r rs · resource            resource                 PutResource
@@ -33,6 +33,7 @@ import (
 //	S hash(scopes)                         scope list               PutResource       by content: never changed
 //	T issuer                               trusted issuer           PutTrustedIssuer
 //	c|f|g|k|n|t key                        code, flow, grant, token, session, ticket  expire
+//	E seconds owner · policy               end of a policy          PutPolicy         taken out of the index then
 //	F number                               change                   AppendChange      expire
 //	P|v key                                PCT, invitation          expire
 //	u hash(space,id)                       end of its life          Spend, MarkEvent  expire
@@ -62,6 +63,7 @@ const (
 	regionInvitation = 'v'
 	regionDelegated  = 'D'
 	regionChange     = 'F'
+	regionPolicyEnd  = 'E'
 	regionMeta       = '='
 
 	kindAccount      = '@' // the lowest: the first key of an account's prefix

@@ -1,9 +1,11 @@
 package store
 
 import (
+	"encoding/binary"
 	"errors"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/umaas/umaas/umaas"
 	"github.com/umaas/umaas/umaas/store/kv"
@@ -90,13 +92,61 @@ func (t tx) PutPolicy(p umaas.Policy) error {
 		}
 	}
 	for _, k := range slices.Sorted(maps.Keys(after)) {
-		if _, there := before[k]; !there {
-			if err := t.kv.Put([]byte(k), nil); err != nil {
+		if _, there := before[k]; !there || !old.NotAfter.Equal(p.NotAfter) {
+			if err := t.kv.Put([]byte(k), endOf(p)); err != nil {
 				return err
 			}
 		}
 	}
+	if err := t.movePolicyEnd(old, p); err != nil {
+		return err
+	}
 	return t.kv.Put(policyKey(p.Owner, p.ID), encode(&p, policyFields))
+}
+
+// policyEnd lets the garbage collection take a policy that has ended out of the index; the policy stays for the history.
+type policyEnd struct {
+	end   time.Time
+	owner umaas.AccountID
+	id    umaas.PolicyID
+}
+
+func policyEndFields(c *codec, v *policyEnd) {
+	c.when(&v.end)
+	text(c, &v.owner)
+	text(c, &v.id)
+}
+
+func policyEndKey(p umaas.Policy) []byte {
+	k := binary.BigEndian.AppendUint64([]byte{regionPolicyEnd}, uint64(max(0, p.NotAfter.Unix()))) //nolint:gosec // not negative
+	return append(append(append(k, p.Owner...), 0), p.ID...)
+}
+
+func hasEnd(p umaas.Policy) bool { return !p.NotAfter.IsZero() && p.Revoked.IsZero() }
+
+func (t tx) movePolicyEnd(old, p umaas.Policy) error {
+	if hasEnd(old) && (!hasEnd(p) || !old.NotAfter.Equal(p.NotAfter)) {
+		if err := t.kv.Delete(policyEndKey(old)); err != nil {
+			return err
+		}
+	}
+	if !hasEnd(p) || hasEnd(old) && old.NotAfter.Equal(p.NotAfter) {
+		return nil
+	}
+	return t.kv.Put(policyEndKey(p), encode(&policyEnd{end: p.NotAfter, owner: p.Owner, id: p.ID}, policyEndFields))
+}
+
+// endOf is what an index entry says of its policy: when it ends, in Unix seconds rounded up; nothing for one without an end.
+func endOf(p umaas.Policy) []byte {
+	if p.NotAfter.IsZero() {
+		return nil
+	}
+	return binary.BigEndian.AppendUint64(nil, uint64(max(0, p.NotAfter.Add(time.Second-1).Unix()))) //nolint:gosec // not negative
+}
+
+// hasEnded judges an index entry; what it cannot read is left to the policy itself.
+func hasEnded(entry []byte, now time.Time) bool {
+	return len(entry) == 8 && binary.BigEndian.Uint64(entry) <= uint64(max(0, now.Unix())) //nolint:gosec // not negative
 }
 
 // PoliciesFor proves what the index says: the policy itself must be in force, name the party and have the resource.
@@ -122,8 +172,11 @@ func (t tx) PoliciesFor(owner umaas.AccountID, rs umaas.ClientID, id umaas.Resou
 				if err != nil {
 					return nil, err
 				}
-				if p.Revoked.IsZero() && same(p.Who, party) && covers(p, rs, id) {
-					out = append(out, p)
+				if !p.Revoked.IsZero() || !same(p.Who, party) || !covers(p, rs, id) {
+					continue
+				}
+				if out = append(out, p); len(out) > umaas.MaxPoliciesFor {
+					return nil, umaas.ErrCrowded
 				}
 			}
 		}
@@ -131,17 +184,20 @@ func (t tx) PoliciesFor(owner umaas.AccountID, rs umaas.ClientID, id umaas.Resou
 	return out, nil
 }
 
-// indexed reads the policy ids behind a prefix of the index.
+// indexed reads the ids behind a prefix of the index, of policies that have not ended.
 func (t tx) indexed(prefix []byte) ([]umaas.PolicyID, error) {
 	var ids []umaas.PolicyID
 	var after []byte
+	now := t.store.now()
 	for {
 		pairs, err := t.kv.Scan(prefix, after, kv.MaxScan)
 		if err != nil {
 			return nil, err
 		}
 		for _, p := range pairs {
-			ids = append(ids, umaas.PolicyID(p.Key[len(prefix):]))
+			if !hasEnded(p.Value, now) {
+				ids = append(ids, umaas.PolicyID(p.Key[len(prefix):]))
+			}
 		}
 		if len(pairs) < kv.MaxScan {
 			return ids, nil
