@@ -118,7 +118,7 @@ func policyEndFields(c *codec, v *policyEnd) {
 }
 
 func policyEndKey(p umaas.Policy) []byte {
-	k := binary.BigEndian.AppendUint64([]byte{regionPolicyEnd}, uint64(max(0, p.NotAfter.Unix()))) //nolint:gosec // not negative
+	k := binary.BigEndian.AppendUint64([]byte{regionPolicyEnd}, uint64(max(0, p.NotAfter.Unix())))
 	return append(append(append(k, p.Owner...), 0), p.ID...)
 }
 
@@ -141,12 +141,12 @@ func endOf(p umaas.Policy) []byte {
 	if p.NotAfter.IsZero() {
 		return nil
 	}
-	return binary.BigEndian.AppendUint64(nil, uint64(max(0, p.NotAfter.Add(time.Second-1).Unix()))) //nolint:gosec // not negative
+	return binary.BigEndian.AppendUint64(nil, uint64(max(0, p.NotAfter.Add(time.Second-1).Unix())))
 }
 
 // hasEnded judges an index entry; what it cannot read is left to the policy itself.
 func hasEnded(entry []byte, now time.Time) bool {
-	return len(entry) == 8 && binary.BigEndian.Uint64(entry) <= uint64(max(0, now.Unix())) //nolint:gosec // not negative
+	return len(entry) == 8 && binary.BigEndian.Uint64(entry) <= uint64(max(0, now.Unix()))
 }
 
 // PoliciesFor proves what the index says: the policy itself must be in force, name the party and have the resource.
