@@ -23,6 +23,7 @@ type linksPage struct {
 	Links     []linkRow
 	Error     string
 	Label     string
+	Guard     bool // she can choose who guards her record
 }
 
 type linkRow struct {
@@ -57,6 +58,10 @@ func (s *Resolver) renderLinks(w http.ResponseWriter, r *http.Request, label, pr
 	if p.Records, err = s.records(r.Context(), u.Key); err != nil {
 		return err
 	}
+	if p.Alarm, err = s.alarm(r, u); err != nil {
+		return err
+	}
+	p.Guard = s.cfg.Guardian != nil && u.Patient() != ""
 	urls, err := s.cfg.State.ContextURLs(r.Context(), u.Key, maxLinks)
 	if err != nil {
 		return fmt.Errorf("list links: %w", err)

@@ -93,6 +93,7 @@ type frame struct {
 	Style  string
 	Person string // who is signed in, "" nobody
 	Token  string // of the sign-out form
+	Alarm  string // what she must know on every page, "" nothing
 }
 
 func (s *Resolver) frame(title string) frame {

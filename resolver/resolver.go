@@ -14,7 +14,7 @@ import (
 	rs "github.com/umaas/umaas/resourceserver"
 )
 
-// Config is everything the pages need; only Logger, CookieName and Limiter may be left out.
+// Config is everything the pages need; only Logger, CookieName, Limiter and Guardian may be left out.
 type Config struct {
 	Base       string // {rs}: origin of this resource server, no closing slash
 	Name       string // {Hospital}: what people call it
@@ -23,8 +23,9 @@ type Config struct {
 	Contexts   *rs.ContextURLs
 	Relations  *rs.AdministeredRelations
 	Patients   rs.PatientDirectory
-	FormKey    []byte // 32 bytes of secret configuration for form tokens
-	CookieName string // default "umaas-rs"; give every role of a machine its own: cookies ignore ports
+	Guardian   *rs.Guardian // nil: people cannot choose who guards their records
+	FormKey    []byte       // 32 bytes of secret configuration for form tokens
+	CookieName string       // default "umaas-rs"; give every role of a machine its own: cookies ignore ports
 	Limiter    *rs.AddressLimiter
 	Now        func() time.Time
 	Logger     *slog.Logger
@@ -73,7 +74,7 @@ func New(cfg Config) (*Resolver, error) {
 
 // Routes are the paths Handler serves, as http.ServeMux patterns, for the wiring.
 func Routes() []string {
-	return []string{"/resolve-uma-context/", "/resolve/", "/signin", "/signin/", "/signout", "/connect", "/connect/", staticPath}
+	return []string{"/resolve-uma-context/", "/resolve/", "/signin", "/signin/", "/signout", "/connect", "/connect/", "/guard", "/guard/", staticPath}
 }
 
 // Handler is the one route table of the pages.
@@ -92,6 +93,14 @@ func (s *Resolver) Handler() http.Handler {
 	mux.HandleFunc("POST /connect", s.page(s.newLink))
 	mux.HandleFunc("GET /connect/link/{shown}", s.page(s.showNewLink))
 	mux.HandleFunc("POST /connect/remove", s.page(s.removeLink))
+	mux.HandleFunc("GET /guard", s.page(s.showGuard))
+	mux.HandleFunc("POST /guard", s.page(s.findGuard))
+	mux.HandleFunc("GET /guard/check/{step}", s.page(s.showGuardCheck))
+	mux.HandleFunc("POST /guard/check/{step}", s.page(s.answerGuardCheck))
+	mux.HandleFunc("GET "+rs.GuardBack+"{issuer}", s.page(s.guardBack))
+	mux.HandleFunc("POST /guard/renew", s.page(s.renewGuard))
+	mux.HandleFunc("POST /guard/return", s.page(s.returnGuard))
+	mux.HandleFunc("POST /guard/people", s.page(s.guardPeople))
 	mux.HandleFunc("GET "+staticPath+"{name}", s.style.serve)
 	mux.HandleFunc("/", s.page(func(http.ResponseWriter, *http.Request) error { return errNotFound }))
 	// Forms come from these pages alone (PS-03); the cookie is SameSite=Lax, and each form has a token of its own besides.

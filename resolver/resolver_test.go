@@ -308,7 +308,7 @@ func TestManyRecordsAreSearchedByFullName(t *testing.T) {
 	}
 	b := s.browser()
 	p := b.signedIn(s.ask("patient"), asclienttest.Person{Sub: "g", Name: "Dr G", FHIRUser: "Practitioner/g"})
-	if strings.Contains(p.Body, `type="radio"`) || strings.Contains(p.text(), "30") {
+	if strings.Contains(p.Body, `type="radio"`) || strings.Contains(" "+p.text()+" ", " 30 ") {
 		t.Error("records are listed, or counted (GW-10)")
 	}
 	search := func(name string) page {
@@ -377,7 +377,8 @@ func TestTX_01_PlainWords(t *testing.T) {
 	b := s.browser()
 	pages := map[string]page{
 		"sign in": b.get(s.ask("patient")), "chooser": b.signedIn(s.ask("patient"), john), "links": b.get("/connect"), "portal sign in": s.browser().get("/signin"),
-		"bad address": b.get("/resolve-uma-context/user"), "not found": b.get("/connect/x"),
+		"bad address": b.get("/resolve-uma-context/user"), "not found": b.get("/connect/x"), "guard": b.get("/guard"), "guard check": b.find(),
+		"guard problem": b.get(rs.GuardPath(s.second.Issuer())),
 	}
 	word := regexp.MustCompile(`(?i)\b(scopes?|tokens?|clients?|resources?|FHIR|OAuth|UMA|RPT|tickets?|claims?|polic(y|ies)|grants?|revoke[ds]?|authori[sz]e[ds]?|authori[sz]ation)\b`)
 	for name, p := range pages {

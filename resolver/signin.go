@@ -116,6 +116,9 @@ func (s *Resolver) callback(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return errNoSignIn
 	}
+	if s.cfg.Guardian != nil && s.cfg.Guardian.Began(r.Context(), q.Get("state")) {
+		return s.guardBack(w, r) // one of the operator's own servers shall guard a record
+	}
 	browser := ""
 	if c, err := r.Cookie(s.cookieName("browser")); err == nil {
 		browser = c.Value

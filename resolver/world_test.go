@@ -68,6 +68,7 @@ type site struct {
 	t         *testing.T
 	clock     *clock
 	as        *asclienttest.Server
+	second    *asclienttest.Server // one that a patient may bring
 	state     *state.Store
 	relations *rs.AdministeredRelations
 	registrar *rs.Registrar
@@ -90,6 +91,8 @@ func newSite(t *testing.T) *site {
 	s.base = front.URL
 	s.as = asclienttest.New(s.clock.now)
 	t.Cleanup(s.as.HTTP.Close)
+	s.second = asclienttest.New(s.clock.now)
+	t.Cleanup(s.second.HTTP.Close)
 	app := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	t.Cleanup(app.Close)
 	s.app = app.URL + "/back?keep=me"
@@ -115,7 +118,12 @@ func (s *site) wire() http.Handler {
 		Issuer: s.as.Issuer(), RedirectURI: s.base + rs.CallbackPath, ClientID: "rs", ClientSecret: "rs-secret", Now: s.clock.now, Timeout: 2 * time.Second,
 	})
 	must(err)
-	clients := rs.Clients{s.as.Issuer(): client}
+	clients, err := rs.NewIssuers(rs.IssuersConfig{
+		Own: []*asclient.Client{client}, Policy: rs.ForeignAny, Base: s.base, State: s.state,
+		Template: asclient.Config{Name: "General Hospital", Store: s.state, Now: s.clock.now, Timeout: 2 * time.Second},
+		Guard:    asclient.GuardOptions{InsecureHTTP: true, Private: asclient.LoopbackRanges()},
+	})
+	must(err)
 	tokens := rs.NewTokens(clients, s.state, s.clock.now, log)
 	s.relations = rs.NewAdministeredRelations(s.state, s.clock.now, func(ctx context.Context, users []string) error { return s.registrar.Enqueue(ctx, users...) })
 	types := []string{"AllergyIntolerance", "Immunization", "Patient"}
@@ -135,9 +143,13 @@ func (s *site) wire() http.Handler {
 		State: s.state, Clients: clients, Tokens: tokens, Registrar: s.registrar, Patients: s.patients, Issuer: s.as.Issuer(), FHIRBase: s.base + "/fhir", Now: s.clock.now,
 	})
 	must(err)
+	guardian, err := rs.NewGuardian(rs.GuardianConfig{
+		State: s.state, Issuers: clients, Tokens: tokens, Registrar: s.registrar, Relations: s.relations, Now: s.clock.now,
+	})
+	must(err)
 	pages, err := resolver.New(resolver.Config{
 		Base: s.base, Name: "General Hospital", State: s.state, SignIn: signIn, Contexts: s.contexts, Relations: s.relations, Patients: s.patients,
-		FormKey: key, Now: s.clock.now,
+		Guardian: guardian, FormKey: key, Now: s.clock.now,
 	})
 	must(err)
 	mux := http.NewServeMux()
@@ -173,7 +185,8 @@ func (s *site) browser() *browser {
 	}
 	b := &browser{s: s}
 	b.client = &http.Client{Jar: jar, CheckRedirect: func(r *http.Request, via []*http.Request) error {
-		if !strings.HasPrefix(r.URL.String(), s.base+"/") && !strings.HasPrefix(r.URL.String(), s.as.Issuer()+"/") {
+		if !strings.HasPrefix(r.URL.String(), s.base+"/") && !strings.HasPrefix(r.URL.String(), s.as.Issuer()+"/") &&
+			!strings.HasPrefix(r.URL.String(), s.second.Issuer()+"/") {
 			b.left = r.URL
 			return http.ErrUseLastResponse
 		}

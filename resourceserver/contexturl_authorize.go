@@ -158,23 +158,23 @@ func (c *ContextURLs) authorize(ctx context.Context, h string, q authorizeReques
 	if err != nil {
 		return Challenge{}, nil, err
 	}
-	if q.ClientID != "" && u.Client != "" && q.ClientID != u.Client {
+	reg, err := c.registration(ctx, u)
+	if q.ClientID != "" && u.Client != "" && q.ClientID != u.Client && (err != nil || c.names(reg.Owner.Issuer)) {
 		return Challenge{}, nil, ErrNotKept // a foreign client's URL does not exist
 	}
-	asked, err := parseScopes(q.Scope, contextOf(u.Level), c.cfg.Types)
-	if err != nil {
-		return Challenge{}, nil, err
+	asked, badScope := parseScopes(q.Scope, contextOf(u.Level), c.cfg.Types)
+	if badScope != nil {
+		return Challenge{}, nil, badScope
 	}
-	reg, err := c.registration(ctx, u)
 	if errors.Is(err, ErrNoPAT) {
 		// The owner took back what this server may do for her: it looks as if she did not answer.
-		challenge, err := c.cfg.Desk.decoy(ctx, contextOf(u.Level), asked, clientConstraint(u), q.Challenge)
+		challenge, err := c.cfg.Desk.decoy(ctx, contextOf(u.Level), asked, c.clientConstraint(u, c.cfg.Registrar.cfg.Issuer), q.Challenge)
 		return challenge, asked, err
 	}
 	if err != nil {
 		return Challenge{}, nil, err
 	}
-	challenge, err := c.cfg.Desk.ask(ctx, reg, asked, clientConstraint(u), q.Challenge)
+	challenge, err := c.cfg.Desk.ask(ctx, reg, asked, c.clientConstraint(u, reg.Owner.Issuer), q.Challenge)
 	if err != nil {
 		return Challenge{}, nil, err
 	}

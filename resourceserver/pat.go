@@ -22,7 +22,7 @@ const refreshAhead = 30 * time.Second
 // Tokens hands out protection API tokens: stored ones, renewed unattended (F-016), and the resource server's own by client
 // credentials. It is safe for concurrent use, also by several processes over one state.
 type Tokens struct {
-	clients Clients
+	clients AuthorizationServers
 	state   PATs
 	now     func() time.Time
 	log     *slog.Logger
@@ -33,11 +33,8 @@ type Tokens struct {
 	locks map[Owner]*sync.Mutex // one renewal per owner in this process
 }
 
-// Clients are the authorization servers this resource server works with, by issuer.
-type Clients map[string]*asclient.Client
-
 // NewTokens returns a Tokens over state.
-func NewTokens(clients Clients, state PATs, now func() time.Time, log *slog.Logger) *Tokens {
+func NewTokens(clients AuthorizationServers, state PATs, now func() time.Time, log *slog.Logger) *Tokens {
 	return &Tokens{clients: clients, state: state, now: now, log: log, fresh: map[Owner]PAT{}, bad: map[Owner]string{}, locks: map[Owner]*sync.Mutex{}}
 }
 
@@ -117,9 +114,9 @@ func (t *Tokens) lock(o Owner) *sync.Mutex {
 // renew obtains a new access token. A refresh token that rotates may be used by one process alone, so a lease in state is
 // taken first; whoever does not get it waits for the other's result.
 func (t *Tokens) renew(ctx context.Context, o Owner) (string, error) {
-	client, ok := t.clients[o.Issuer]
-	if !ok {
-		return "", fmt.Errorf("%w: issuer %q is not configured", ErrNoPAT, o.Issuer)
+	client, err := t.client(ctx, o.Issuer)
+	if err != nil {
+		return "", err
 	}
 	if o.Custodian() {
 		got, err := client.ClientCredentials(ctx)
@@ -159,8 +156,8 @@ func (t *Tokens) refresh(ctx context.Context, client *asclient.Client, p PAT) (s
 	} else {
 		got, err = client.Refresh(ctx, p.Refresh)
 	}
-	if errors.Is(err, uma.ErrInvalidGrant) {
-		// The owner withdrew this server's token (F-075): her sets are not offered any more until she signs in again.
+	if errors.Is(err, uma.ErrInvalidGrant) || errors.Is(err, uma.ErrInvalidClient) && t.clients.Trust(p.Owner.Issuer) != TrustOwn {
+		// The owner withdrew this server's token (F-075), or a foreign server put this one out: her sets are not offered any more until she signs in again.
 		p.Dead, p.Access, p.Refresh, p.Updated = true, "", "", t.now()
 		if err := t.state.PutPAT(ctx, p); err != nil {
 			return "", fmt.Errorf("mark PAT dead: %w", err)
@@ -193,6 +190,42 @@ func (t *Tokens) Keep(ctx context.Context, o Owner, got asclient.Tokens) error {
 	return err
 }
 
+// client finds the authorization server. One this server does not work with, or not any more, is asked nothing.
+func (t *Tokens) client(ctx context.Context, issuer string) (*asclient.Client, error) {
+	client, err := t.clients.At(ctx, issuer)
+	if errors.Is(err, ErrNotKept) {
+		return nil, fmt.Errorf("%w: this server does not work with issuer %q", ErrNoPAT, issuer)
+	}
+	return client, err
+}
+
+// Forget gives an owner's token up, when nothing is registered under it any more.
+func (t *Tokens) Forget(ctx context.Context, o Owner) error {
+	t.mu.Lock()
+	delete(t.fresh, o)
+	delete(t.bad, o)
+	t.mu.Unlock()
+	if err := t.state.DropPAT(ctx, o); err != nil {
+		return fmt.Errorf("drop PAT: %w", err)
+	}
+	return nil
+}
+
+// Dead reports whether an owner's token was withdrawn, as far as this server has noticed, or was never there.
+func (t *Tokens) Dead(ctx context.Context, o Owner) (bool, error) {
+	if _, err := t.clients.At(ctx, o.Issuer); errors.Is(err, ErrNotKept) {
+		return true, nil
+	}
+	p, err := t.state.PAT(ctx, o)
+	if errors.Is(err, ErrNotKept) {
+		return true, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("read PAT: %w", err)
+	}
+	return p.Dead, nil
+}
+
 // refused remembers that the authorization server did not take an access token: the next For renews it.
 func (t *Tokens) refused(o Owner, access string) {
 	t.mu.Lock()
@@ -203,9 +236,9 @@ func (t *Tokens) refused(o Owner, access string) {
 
 // With calls do with o's access token and once more with a renewed one if the first was refused as invalid.
 func (t *Tokens) With(ctx context.Context, o Owner, do func(c *asclient.Client, pat string) error) error {
-	client, ok := t.clients[o.Issuer]
-	if !ok {
-		return fmt.Errorf("%w: issuer %q is not configured", ErrNoPAT, o.Issuer)
+	client, err := t.client(ctx, o.Issuer)
+	if err != nil {
+		return err
 	}
 	for try := range 2 {
 		pat, err := t.For(ctx, o)

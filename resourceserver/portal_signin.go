@@ -10,9 +10,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"maps"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
@@ -27,7 +25,7 @@ const CallbackPath = "/signin/callback"
 // SignInConfig is what SignIn needs.
 type SignInConfig struct {
 	State     State
-	Clients   Clients
+	Clients   AuthorizationServers
 	Tokens    *Tokens
 	Registrar *Registrar
 	Patients  PatientDirectory
@@ -50,7 +48,7 @@ type SignIn struct {
 
 // NewSignIn checks cfg.
 func NewSignIn(cfg SignInConfig) (*SignIn, error) {
-	if cfg.State == nil || cfg.Tokens == nil || cfg.Registrar == nil || cfg.Patients == nil || cfg.Now == nil || cfg.Clients[cfg.Issuer] == nil {
+	if cfg.State == nil || cfg.Tokens == nil || cfg.Registrar == nil || cfg.Patients == nil || cfg.Now == nil || cfg.Clients == nil || !contains(cfg.Clients.Own(), cfg.Issuer) {
 		return nil, errors.New("sign-in: State, Tokens, Registrar, Patients, Now and a client for Issuer are required")
 	}
 	if cfg.SessionLife <= 0 {
@@ -68,7 +66,7 @@ func NewSignIn(cfg SignInConfig) (*SignIn, error) {
 // HandleKinds lists the kinds of handles kept by the resource server and its pages, for the sweep of state. What is not in it stays for
 // ever.
 func HandleKinds() []string {
-	return []string{KindLogin, KindSession, KindResolve, KindShown, pageKind}
+	return []string{KindLogin, KindSession, KindResolve, KindShown, KindGuard, pageKind}
 }
 
 // Kinds of handles kept by the pages.
@@ -77,6 +75,7 @@ const (
 	KindSession = "session"
 	KindResolve = "resolve"
 	KindShown   = "shown"
+	KindGuard   = "guard"
 )
 
 // loginLife is how long a person has to sign in; reconcileWait how long she waits for her sets to be registered.
@@ -106,18 +105,6 @@ func (e *SignInError) Error() string { return "sign-in: " + e.Code + ": " + e.ca
 
 func (e *SignInError) Unwrap() error { return e.cause }
 
-// Issuers lists where a person can sign in, the default first. With more than one she chooses: her authorization server is
-// hers to choose among those this server works with.
-func (s *SignIn) Issuers() []string {
-	list := []string{s.cfg.Issuer}
-	for _, issuer := range slices.Sorted(maps.Keys(s.cfg.Clients)) {
-		if issuer != s.cfg.Issuer {
-			list = append(list, issuer)
-		}
-	}
-	return list
-}
-
 // Start begins a sign-in at one of Issuers ("" is the default) and says where to send the browser. browser is the value of
 // the browser's own cookie; returnTo is a path of this server; prompt is "" or "login". Errors: *SignInError.
 func (s *SignIn) Start(ctx context.Context, issuer, browser, returnTo, prompt string) (string, error) {
@@ -127,12 +114,11 @@ func (s *SignIn) Start(ctx context.Context, issuer, browser, returnTo, prompt st
 	if issuer == "" {
 		issuer = s.cfg.Issuer
 	}
-	client, ok := s.cfg.Clients[issuer]
-	if !ok {
-		return "", &SignInError{Code: "invalid_request", Return: returnTo, cause: errors.New("unknown issuer")}
+	client, err := s.place(ctx, issuer)
+	if err != nil {
+		return "", &SignInError{Code: "invalid_request", Return: returnTo, cause: err}
 	}
 	l := login{Issuer: client.Issuer(), Browser: sha256.Sum256([]byte(browser)), Return: returnTo}
-	var err error
 	if l.Nonce, err = s.secret(); err != nil {
 		return "", err
 	}
@@ -180,15 +166,14 @@ func (s *SignIn) Finish(ctx context.Context, response url.Values, browser string
 	if err := s.cfg.State.Take(ctx, KindLogin, response.Get("state"), &l); err != nil {
 		return fail("login_required", "", fmt.Errorf("sign-in was used: %w", err))
 	}
-	client := s.cfg.Clients[l.Issuer]
-	if client == nil {
-		return fail("server_error", l.Return, fmt.Errorf("issuer %q is not configured any more", l.Issuer))
+	client, err := s.place(ctx, l.Issuer)
+	if err != nil {
+		return fail("server_error", l.Return, err)
 	}
-	// Mix-up defence (RFC 9207 §2.4): the response says who it comes from.
-	if m, err := client.Metadata(ctx); err != nil {
+	if err := from(ctx, client, response); errors.Is(err, asclient.ErrUnreachable) {
 		return fail("temporarily_unavailable", l.Return, err)
-	} else if iss := response.Get("iss"); iss != l.Issuer && (iss != "" || m.AuthorizationResponseIssParameterSupported) {
-		return fail("server_error", l.Return, fmt.Errorf("authorization response of issuer %q", iss))
+	} else if err != nil {
+		return fail("server_error", l.Return, err)
 	}
 	if code := response.Get("error"); code != "" {
 		return fail(ownError(code), l.Return, fmt.Errorf("authorization server answered %q", printable(code)))
@@ -235,6 +220,11 @@ func (s *SignIn) admit(ctx context.Context, client *asclient.Client, code string
 	}
 	now := s.cfg.Now()
 	u := User{Key: UserKey(id.Issuer, id.Subject), Issuer: id.Issuer, Subject: id.Subject, Name: id.Name, Created: now, Seen: now}
+	if home, err := s.cfg.State.HomeOf(ctx, u.Key); err == nil {
+		return s.linked(ctx, home, u.Key, id.Issuer, tokens) // an account that guards somebody's record is that person's
+	} else if !errors.Is(err, ErrNotKept) {
+		return User{}, fmt.Errorf("read linked account: %w", err)
+	}
 	if u.FHIRUser, err = s.believed(ctx, u.Key, id); err != nil {
 		return User{}, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"mime"
@@ -32,7 +33,7 @@ type Counter interface {
 // Preview answers the owner's question "what would this show today" (pages.md PG-11), asked by her authorization server:
 // POST {"request": JWT}, signed by that server for exactly this address.
 type Preview struct {
-	Clients Clients
+	Clients AuthorizationServers
 	Sets    Sets
 	Counter Counter
 	Base    string // {rs}
@@ -89,9 +90,12 @@ func (p *Preview) request(r *http.Request) (Set, []uma.Permission, error) {
 		return Set{}, nil, errors.New("preview: body is not JSON")
 	}
 	issuer, ok := asclient.UnverifiedIssuer(body.Request)
-	client := p.Clients[issuer]
-	if !ok || client == nil {
-		return Set{}, nil, errors.New("preview: unknown issuer")
+	if !ok {
+		return Set{}, nil, errors.New("preview: no issuer")
+	}
+	client, err := p.Clients.At(r.Context(), issuer)
+	if err != nil {
+		return Set{}, nil, fmt.Errorf("preview: issuer: %w", err)
 	}
 	payload, err := client.VerifyRequest(r.Context(), body.Request, previewType, p.URL(), previewAge)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/umaas/umaas/resourceserver/asclient"
@@ -17,13 +18,13 @@ import (
 type EventSpool struct {
 	spool   Spool
 	tokens  *Tokens
-	clients Clients
+	clients AuthorizationServers
 	now     func() time.Time
 	log     *slog.Logger
 }
 
 // NewEventSpool returns a recorder over a spool.
-func NewEventSpool(spool Spool, tokens *Tokens, clients Clients, now func() time.Time, log *slog.Logger) *EventSpool {
+func NewEventSpool(spool Spool, tokens *Tokens, clients AuthorizationServers, now func() time.Time, log *slog.Logger) *EventSpool {
 	return &EventSpool{spool: spool, tokens: tokens, clients: clients, now: now, log: log}
 }
 
@@ -34,6 +35,7 @@ const (
 	eventsPerBatch  = 100
 	batchesPerRead  = 200
 	eventsPerReport = 500
+	deliverAtOnce   = 8
 )
 
 // Record implements Recorder. An event without an id or a set is a fault of the caller and refused as a whole.
@@ -85,16 +87,30 @@ func (e *EventSpool) Run(ctx context.Context, interval time.Duration) error {
 
 // Deliver sends everything that waits, once, and returns how many events were taken. What fails stays.
 func (e *EventSpool) Deliver(ctx context.Context) (int, error) {
-	taken := 0
-	var failed []error
-	for issuer := range e.clients {
-		n, err := e.deliverTo(ctx, issuer)
-		taken += n
-		if err != nil {
-			failed = append(failed, fmt.Errorf("%s: %w", issuer, err))
-		}
+	issuers, err := e.clients.Known(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("list authorization servers: %w", err)
 	}
-	return taken, errors.Join(failed...)
+	taken := make([]int, len(issuers))
+	failed := make([]error, len(issuers))
+	var wg sync.WaitGroup
+	gate := make(chan struct{}, deliverAtOnce) // one that is slow holds up nobody else's history
+	for i, issuer := range issuers {
+		gate <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-gate }()
+			n, err := e.deliverTo(ctx, issuer)
+			if taken[i] = n; err != nil {
+				failed[i] = fmt.Errorf("%s: %w", issuer, err)
+			}
+		})
+	}
+	wg.Wait()
+	total := 0
+	for _, n := range taken {
+		total += n
+	}
+	return total, errors.Join(failed...)
 }
 
 func (e *EventSpool) deliverTo(ctx context.Context, issuer string) (int, error) {

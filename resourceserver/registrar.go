@@ -95,7 +95,14 @@ func (r *Registrar) Enqueue(ctx context.Context, users ...string) error {
 		if err != nil {
 			return fmt.Errorf("read user: %w", err)
 		}
-		owners = append(owners, Owner{Issuer: u.Issuer, User: u.Key})
+		guard, err := r.guard(ctx, u)
+		if err != nil {
+			return err
+		}
+		owners = append(owners, guard)
+		if home := homeOwner(u); home != guard {
+			owners = append(owners, home)
+		}
 	}
 	if len(users) == 0 {
 		owners = append(owners, r.custodian())
@@ -119,7 +126,15 @@ func (r *Registrar) Reconcile(ctx context.Context, user string) error {
 	if err != nil {
 		return fmt.Errorf("read user: %w", err)
 	}
-	o := Owner{Issuer: u.Issuer, User: u.Key}
+	o, err := r.guard(ctx, u)
+	if err != nil {
+		return err
+	}
+	if home := homeOwner(u); home != o { // what another account guards now leaves the home account, soon
+		if err := r.enqueue(ctx, false, home); err != nil {
+			return err
+		}
+	}
 	if err := r.work(ctx, o, false); err != nil {
 		return err
 	}
@@ -171,6 +186,13 @@ func (r *Registrar) work(ctx context.Context, o Owner, verify bool) error {
 }
 
 func (r *Registrar) reconcile(ctx context.Context, o Owner, verify bool) error {
+	_, guards, err := r.person(ctx, o)
+	if err != nil {
+		return err
+	}
+	if !guards && !o.Custodian() {
+		return r.retire(ctx, o)
+	}
 	if _, err := r.cfg.Tokens.For(ctx, o); err != nil {
 		return err
 	}

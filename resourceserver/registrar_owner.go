@@ -90,9 +90,9 @@ func (r *Registrar) PatientAdded(ctx context.Context, patient string) error {
 
 // reconcileUser registers what a user should own and ends what she should not.
 func (r *Registrar) reconcileUser(ctx context.Context, o Owner) error {
-	u, err := r.cfg.State.User(ctx, o.User)
+	u, _, err := r.person(ctx, o)
 	if err != nil {
-		return fmt.Errorf("read user: %w", err)
+		return err
 	}
 	all := Set{Issuer: o.Issuer, Level: LevelUser, User: o.User}
 	if err := r.ensure(ctx, o, all, r.description(all, "Everything you may see here", nil)); err != nil {
@@ -153,7 +153,11 @@ func (r *Registrar) watchEnds(ctx context.Context, o Owner) error {
 	if o.Custodian() {
 		return nil
 	}
-	seen, err := r.cfg.Relations.Seen(ctx, o.User)
+	u, guards, err := r.person(ctx, o)
+	if err != nil || !guards {
+		return err
+	}
+	seen, err := r.cfg.Relations.Seen(ctx, u.Key)
 	if err != nil {
 		return err
 	}
@@ -179,19 +183,19 @@ func (r *Registrar) place(ctx context.Context, o Owner, s Seen) (Level, *uma.Der
 		return "", nil, fmt.Errorf("read record set: %w", err)
 	}
 	kept := err == nil
+	own, holder, err := r.samePerson(ctx, o, held, kept)
+	if err != nil {
+		return "", nil, err
+	}
 	switch {
-	case kept && held.Owner == o && (s.Self || s.Holder):
+	case own && (s.Self || s.Holder):
 		return LevelRecord, nil, nil
 	case s.Self && kept && !held.Owner.Custodian():
 		// Held by a representative until now, or by another account that is the same patient: the latter is a matter for
 		// the administrator, never for whoever comes last.
-		other, err := r.cfg.State.User(ctx, held.Owner.User)
-		if err == nil && other.Patient() == s.Patient {
+		if holder.Patient() == s.Patient {
 			r.cfg.Logger.WarnContext(ctx, "two accounts claim one record; the first keeps it", "issuer", o.Issuer)
 			return "", nil, nil
-		}
-		if err != nil && !errors.Is(err, ErrNotKept) {
-			return "", nil, fmt.Errorf("read user: %w", err)
 		}
 		return LevelRecord, nil, nil
 	case s.Self:
@@ -203,8 +207,7 @@ func (r *Registrar) place(ctx context.Context, o Owner, s Seen) (Level, *uma.Der
 	case held.Issuer == o.Issuer:
 		return LevelPatient, &uma.DerivedFrom{ResourceID: held.ResourceID}, nil
 	default:
-		// The record's owner decides at another authorization server, which o's cannot ask: nothing is offered.
-		return "", nil, nil
+		return r.placeByLeave(ctx, o, s.Patient)
 	}
 }
 

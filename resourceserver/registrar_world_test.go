@@ -203,27 +203,39 @@ func (w *world) trySignIn(p asclienttest.Person) (cookie, returnTo string, err e
 // authorize is the browser at the authorization server: the query it comes back with.
 func (w *world) authorize(to string) url.Values {
 	w.t.Helper()
-	c := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	req, err := http.NewRequestWithContext(w.t.Context(), http.MethodGet, to, nil)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	res, err := c.Do(req)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	_ = res.Body.Close()
-	back, err := url.Parse(res.Header.Get("Location"))
-	if err != nil || !strings.HasPrefix(back.String(), base+rs.CallbackPath+"?") {
-		w.t.Fatalf("authorization endpoint answered %d to %q", res.StatusCode, back)
+	back := location(w.t, to)
+	if !strings.HasPrefix(back.String(), base+rs.CallbackPath+"?") {
+		w.t.Fatalf("authorization endpoint answered to %q", back)
 	}
 	return back.Query()
 }
 
+// location is where a page sends the browser.
+func location(t *testing.T, to string) *url.URL {
+	t.Helper()
+	c := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, to, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := c.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = res.Body.Close()
+	back, err := url.Parse(res.Header.Get("Location"))
+	if err != nil || res.StatusCode < 300 || res.StatusCode >= 400 {
+		t.Fatalf("answered %d, no redirect", res.StatusCode)
+	}
+	return back
+}
+
 // levels lists what an owner has at the authorization server: "level patient".
-func (w *world) levels(owner string) []string {
+func (w *world) levels(owner string) []string { return levelsAt(w.as, owner) }
+
+func levelsAt(as *asclienttest.Server, owner string) []string {
 	var out []string
-	for _, r := range w.as.Resources() {
+	for _, r := range as.Resources() {
 		if r.Owner == owner && r.Description.Context != nil {
 			out = append(out, strings.TrimSpace(r.Description.Context.Level+" "+r.Description.Context.Patient))
 		}

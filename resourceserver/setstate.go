@@ -19,6 +19,9 @@ var ErrNotKept = errors.New("not kept")
 // ErrBusy says that another process is just doing the same work.
 var ErrBusy = errors.New("busy: the same work is being done elsewhere")
 
+// ErrTaken says that an account is another person's already.
+var ErrTaken = errors.New("the account is another person's")
+
 // Owner says under whose protection API token something is registered: a user's at her issuer, or, with User "", the one of
 // this resource server itself, which stands for the custodian organization.
 type Owner struct {
@@ -152,7 +155,7 @@ type Sets interface {
 	// RecordOf finds record(p), whoever holds it. There is one at most.
 	RecordOf(ctx context.Context, patient string) (Registration, error)
 	// PutRegistration stores a set. Where it is record(p) and another owner held that, the other's mapping ends in the same
-	// step and its set is due for removal.
+	// step and its set is due for removal; but the custodian never displaces a person: ErrTaken.
 	PutRegistration(ctx context.Context, r Registration) error
 	// EndRegistration ends a mapping at once, so that tokens on it grant nothing, and makes the set due for removal.
 	EndRegistration(ctx context.Context, r Registration) error
@@ -235,6 +238,8 @@ type State interface {
 	Apps
 	Spool
 	Handles
+	Guards
+	IssuerTable
 }
 
 // cutReference splits Type/id and returns the id if the type is the one asked for and the id has R4's form.

@@ -7,20 +7,20 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/singleflight"
 
-	"github.com/umaas/umaas/resourceserver/asclient"
 	"github.com/umaas/umaas/umaas/uma"
 )
 
 // VerifierConfig is what a Verifier needs.
 type VerifierConfig struct {
-	Clients Clients
+	Clients AuthorizationServers
 	Tokens  *Tokens
 	Sets    Sets
-	Issuer  string // where opaque tokens are introspected: they do not say where they come from
+	Issuer  string // where opaque tokens are introspected first: they do not say where they come from
 	// Fresh is how long a result is used without asking again, at most 500 ms (decisions 4); 0 means that.
 	Fresh time.Duration
 	// MaxStaleness is how long after the last answer a result serves while the authorization server is unreachable, at
@@ -40,17 +40,20 @@ const (
 )
 
 // Verifier implements TokenVerifier: by introspection with this server's own PAT, which shows the permissions on its sets
-// whoever owns them; JWT tokens by their signature before that. Each permission is joined with what its set means
+// whoever owns them, or, at a foreign authorization server, with its owner's; JWT tokens by their signature before that. Each permission is joined with what its set means
 // here, and one whose set is not known here grants nothing.
 type Verifier struct {
-	cfg    VerifierConfig
-	flight singleflight.Group
-	cache  *grantCache
+	cfg     VerifierConfig
+	flight  singleflight.Group
+	cache   *tokenCache[verified]
+	answers *tokenCache[answered] // what authorization servers said, for as long as their feeds prove it
+	feeds   *feeds
+	routes  *tokenRoutes
 }
 
 // NewVerifier checks cfg.
 func NewVerifier(cfg VerifierConfig) (*Verifier, error) {
-	if cfg.Tokens == nil || cfg.Sets == nil || cfg.Now == nil || cfg.Clients[cfg.Issuer] == nil {
+	if cfg.Tokens == nil || cfg.Sets == nil || cfg.Now == nil || cfg.Clients == nil || !contains(cfg.Clients.Own(), cfg.Issuer) {
 		return nil, errors.New("verifier: Tokens, Sets, Now and a client for Issuer are required")
 	}
 	if cfg.Fresh <= 0 || cfg.Fresh > maxFresh {
@@ -68,37 +71,40 @@ func NewVerifier(cfg VerifierConfig) (*Verifier, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Verifier{cfg: cfg, cache: newGrantCache(cfg.Size)}, nil
+	return &Verifier{cfg: cfg, cache: newTokenCache[verified](cfg.Size), answers: newTokenCache[answered](cfg.Size), feeds: newFeeds(), routes: newTokenRoutes()}, nil
 }
 
 var _ TokenVerifier = (*Verifier)(nil)
 
-// Verify implements TokenVerifier. The grant is shared between callers: treat it as read-only.
+// Verify implements TokenVerifier. The grant is shared between callers: treat it as read-only. A token that only a foreign
+// authorization server can know is found if it names its issuer or was seen here before; VerifyAbout finds the others.
 func (v *Verifier) Verify(ctx context.Context, token string) (Grant, error) {
-	if !tokenSyntax(token) {
-		return Grant{}, ErrInactive
-	}
-	hash := sha256.Sum256([]byte(token))
+	return v.verify(ctx, token, func(context.Context) (Owner, error) { return Owner{}, nil })
+}
+
+// through answers from memory while that is fresh, else asks, one question per key at a time, and falls back to the last
+// answer for a moment while the server is away.
+func (v *Verifier) through(ctx context.Context, key [32]byte, ask func(context.Context) (Grant, error)) (Grant, error) {
 	now := v.cfg.Now()
-	cached, ok := v.cache.get(hash)
-	if ok && now.Sub(cached.fetched) < v.cfg.Fresh {
+	cached, ok := v.cache.get(key)
+	if ok && v.fresh(cached, now) {
 		return cached.at(now)
 	}
-	// One question per token at a time. It is detached from the caller: the others wait for the same answer.
-	answer := v.flight.DoChan(string(hash[:]), func() (any, error) {
+	// The question is detached from the caller: the others wait for the same answer.
+	answer := v.flight.DoChan(string(key[:]), func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), v.cfg.Timeout)
 		defer cancel()
-		return v.ask(ctx, token, hash)
+		return v.remembered(ctx, key, ask)
 	})
 	select {
 	case r := <-answer:
 		if r.Err == nil {
-			return r.Val.(verified).at(v.cfg.Now()) //nolint:forcetypeassert // ask returns nothing else
+			return r.Val.(verified).at(v.cfg.Now()) //nolint:forcetypeassert // remembered returns nothing else
 		}
 		if errors.Is(r.Err, ErrInactive) {
 			return Grant{}, r.Err
 		}
-		if ok && v.cfg.Now().Sub(cached.fetched) < v.cfg.MaxStaleness {
+		if ok && v.cfg.Now().Sub(cached.grant.proved) < v.cfg.MaxStaleness {
 			v.cfg.Logger.WarnContext(ctx, "authorization server unreachable, the last answer serves", "err", r.Err)
 			return cached.at(v.cfg.Now())
 		}
@@ -108,72 +114,76 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Grant, error) {
 	}
 }
 
+// fresh reports an answer that serves without another look: put together a moment ago, proved not long before, and resting on
+// nothing that is known to have changed since.
+func (v *Verifier) fresh(r verified, now time.Time) bool {
+	return now.Sub(r.fetched) < v.cfg.Fresh && now.Sub(r.grant.proved) < v.cfg.MaxStaleness &&
+		!v.feeds.changedSince(r.grant.Issuer, r.grant.tags, r.fetched)
+}
+
 // Forget drops what is remembered of a token, so that the next use asks again. The resource server calls it after spending
 // a single-use grant.
-func (v *Verifier) Forget(token string) { v.cache.drop(sha256.Sum256([]byte(token))) }
+func (v *Verifier) Forget(token string) {
+	hash := sha256.Sum256([]byte(token))
+	v.cache.drop(hash)
+	for _, issuer := range v.cfg.Clients.Own() {
+		v.answers.drop(routed(hash, Owner{Issuer: issuer}))
+	}
+	if o, ok := v.routes.get(hash); ok {
+		v.cache.drop(routed(hash, o))
+	}
+}
 
-// ask obtains a fresh answer and remembers it. What is not active is not remembered: it must not push out what is.
-func (v *Verifier) ask(ctx context.Context, token string, hash [32]byte) (verified, error) {
+// remembered asks and keeps the answer. What is not active is not kept: it must not push out what is.
+func (v *Verifier) remembered(ctx context.Context, key [32]byte, ask func(context.Context) (Grant, error)) (verified, error) {
 	at := v.cfg.Now()
-	answer, issuer, err := v.answer(ctx, token)
+	g, err := ask(ctx)
 	if err != nil {
 		if errors.Is(err, ErrInactive) {
-			v.cache.drop(hash)
+			v.cache.drop(key)
 		}
-		return verified{}, err
-	}
-	g, err := v.join(ctx, issuer, answer)
-	if err != nil {
 		return verified{}, err
 	}
 	r := verified{grant: g, fetched: at}
-	v.cache.put(hash, r)
+	v.cache.put(key, r)
 	return r, nil
 }
 
-// answer is what the token's authorization server says of it (FedAuthz §5). A JWT is verified here first, so that a forged
-// or foreign one costs no question; then it is asked about like any other, because a signature does not tell of a
-// withdrawal and there is no feed of them (GW-38, SEC-34, decisions 4).
-func (v *Verifier) answer(ctx context.Context, token string) (uma.Introspection, string, error) {
-	issuer := v.cfg.Issuer
-	if named, isJWT := asclient.UnverifiedIssuer(token); isJWT {
-		client, known := v.cfg.Clients[named]
-		if !known {
-			return uma.Introspection{}, "", fmt.Errorf("%w: issued elsewhere", ErrInactive)
-		}
-		issuer = named
-		_, err := client.VerifyAccessToken(ctx, token)
-		if errors.Is(err, asclient.ErrUnreachable) {
-			return uma.Introspection{}, "", unreachable(err)
-		}
-		if err != nil {
-			return uma.Introspection{}, "", fmt.Errorf("%w: %w", ErrInactive, err)
-		}
+// sameBinding is the key a token is bound to by what is signed and what is introspected: neither can take the binding off
+// that the other tells of (SEC-33).
+func sameBinding(signed *uma.Confirmation, got uma.Introspection) (*uma.Confirmation, error) {
+	switch {
+	case signed != nil && got.Cnf != nil && *signed != *got.Cnf:
+		return nil, fmt.Errorf("%w: bound to two keys", ErrInactive)
+	case got.Cnf != nil:
+		return got.Cnf, nil
+	case signed != nil:
+		return signed, nil
+	case strings.EqualFold(got.TokenType, uma.TokenTypeDPoP):
+		return &uma.Confirmation{Unknown: true}, nil
 	}
-	var got uma.Introspection
-	err := v.cfg.Tokens.With(ctx, Owner{Issuer: issuer}, func(c *asclient.Client, pat string) (err error) {
-		got, err = c.Introspect(ctx, pat, token)
-		return err
-	})
-	if err != nil {
-		return uma.Introspection{}, "", fmt.Errorf("%w: %w", ErrUnreachable, err)
-	}
-	if !got.Active {
-		return uma.Introspection{}, "", ErrInactive
-	}
-	return got, issuer, nil
+	return nil, nil
 }
 
 // join makes a Grant of an answer. Times are judged with no leeway (GW-49: our own clock); a permission of a set that is
 // not known here, or outside its time, is left out.
 func (v *Verifier) join(ctx context.Context, issuer string, a uma.Introspection) (Grant, error) {
 	now := v.cfg.Now()
-	g := Grant{Issuer: issuer, JTI: a.JTI, Kind: TokenKind(a.Kind), ClientID: a.ClientID, Sub: a.Sub, Expires: now.Add(v.cfg.Fresh)}
+	g := Grant{Issuer: issuer, JTI: a.JTI, Kind: TokenKind(a.Kind), ClientID: a.ClientID, Sub: a.Sub, tags: a.Tags, Expires: now.Add(v.cfg.Fresh)}
 	if a.Exp != 0 {
 		g.Expires = time.Unix(a.Exp, 0)
 	}
 	if !now.Before(g.Expires) || a.Nbf != 0 && now.Before(time.Unix(a.Nbf, 0)) {
 		return Grant{}, ErrInactive
+	}
+	if a.Cnf != nil {
+		g.Confirm = *a.Cnf
+	}
+	if a.Party != "" {
+		g.Sub = a.Party // HEART: sub is the resource owner
+	}
+	if g.Kind == "pat" {
+		return Grant{}, ErrInactive // a protection token gives access to nothing here
 	}
 	if g.Kind != KindOAuth {
 		g.Kind = KindRPT // what carries permissions and says no kind is an RPT (FedAuthz §5.1.1)
@@ -198,7 +208,7 @@ func (v *Verifier) join(ctx context.Context, issuer string, a uma.Introspection)
 	return g, nil
 }
 
-// verified is a grant with the moment it was asked for.
+// verified is a grant with the moment it was last put together.
 type verified struct {
 	grant   Grant
 	fetched time.Time

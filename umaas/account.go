@@ -32,6 +32,7 @@ type Account struct {
 	FHIRUser      string // relative reference at the deployment's FHIR base, e.g. Patient/p1; the claim of the same name
 	Claims        []Claim
 	Roles         []Role
+	Identities    []Identity // how trusted issuers know this person; each belongs to one account
 	Disabled      bool
 	Created       time.Time
 }
@@ -44,6 +45,13 @@ func (a Account) Has(role Role) bool {
 		}
 	}
 	return false
+}
+
+// Identity names a person at a trusted issuer: only both members together do (OpenID Connect Core §5.7). Somebody who came by
+// pushed claims or by an upstream sign-in alone has an account with an identity and no login.
+type Identity struct {
+	Issuer  string
+	Subject string
 }
 
 // Claim is a statement about a requesting party by an issuer. A claim counts only together with its issuer (HEART

@@ -50,6 +50,11 @@ func (s *Service) PutAccount(ctx context.Context, a Account, actor AccountID) (A
 		if err := tx.PutAccount(a); err != nil {
 			return err
 		}
+		if a.Disabled { // what she was signed in with, and what was remembered of her, does not come back with her (SEC-38)
+			if err := endSessions(tx, a.ID, now); err != nil {
+				return err
+			}
+		}
 		return s.auditOAuth(tx, now, AuditEvent{Owner: a.ID, Type: kind, Outcome: OutcomeSuccess, Actor: actor})
 	})
 	if err != nil {

@@ -36,5 +36,9 @@ type Request struct {
 	Repeats     int
 	Created     time.Time
 	Answered    time.Time
+	By          AccountID // who answered: the owner, or a delegate
+	Undone      time.Time // when the last answer was taken back
+	BreakGlass  bool
+	Says        []Claim // what the party said about herself, nobody's claims
 	Expires     time.Time
 }

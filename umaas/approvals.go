@@ -16,7 +16,9 @@ type RequestView struct {
 	Request
 	App     AppView
 	Records []RecordView
-	Digest  string // an answer must carry it (SEC-47)
+	Digest  string    // an answer must carry it (SEC-47)
+	Undo    time.Time // until when the answer can be taken back; zero: not
+	Quiet   bool      // the same party has asked this owner within the day before: no need to call her again (SEC-46)
 }
 
 // RequestAnswer is the owner's answer. Items are ids of the view's records; fewer than shown is a narrower answer.
@@ -38,11 +40,20 @@ const inboxPages = 5
 // Inbox lists the owner's requests, newest first, answered ones included; before is a key to go on from. Of what is older than
 // one page only those that wait are shown: no flood pushes them out of sight.
 func (s *Service) Inbox(ctx context.Context, owner AccountID, before Key) ([]RequestView, error) {
+	return s.Acting(owner, owner).Inbox(ctx, before)
+}
+
+// Inbox lists the owner's requests, as Service.Inbox does.
+func (a Acting) Inbox(ctx context.Context, before Key) ([]RequestView, error) {
+	s := a.s
 	var out []RequestView
 	now := s.Now()
 	err := s.Store.View(ctx, func(r Reader) error {
 		out = nil
-		listed, err := inbox(r, owner, before, now)
+		if err := a.may(r, guardRequests); err != nil {
+			return err
+		}
+		listed, err := inbox(r, a.owner, before, now)
 		if err != nil {
 			return err
 		}
@@ -51,13 +62,31 @@ func (s *Service) Inbox(ctx context.Context, owner AccountID, before Key) ([]Req
 			if err != nil {
 				return err
 			}
-			if !slices.ContainsFunc(v.Records, func(rv RecordView) bool { return isDecoy(rv.Resource.Description) }) {
+			if !v.decoy() {
 				out = append(out, v)
 			}
 		}
+		markQuiet(out)
 		return nil
 	})
 	return out, err
+}
+
+// decoy reports a request about what is hidden or absent: nobody's to see or answer (decisions 6).
+func (v RequestView) decoy() bool {
+	return slices.ContainsFunc(v.Records, func(rv RecordView) bool { return isDecoy(rv.Resource.Description) })
+}
+
+// markQuiet marks what one party goes on asking within a day; out is newest first.
+func markQuiet(out []RequestView) {
+	for i := range out {
+		for _, older := range out[i+1:] {
+			if out[i].Created.Sub(older.Created) < day && older.Party.Account == out[i].Party.Account {
+				out[i].Quiet = true
+				break
+			}
+		}
+	}
 }
 
 func inbox(r RequestReader, owner AccountID, before Key, now time.Time) ([]Request, error) {
@@ -82,13 +111,23 @@ func inbox(r RequestReader, owner AccountID, before Key, now time.Time) ([]Reque
 
 // RequestView shows one. A foreign key is ErrNotFound like an unknown one.
 func (s *Service) RequestView(ctx context.Context, owner AccountID, key Key) (RequestView, error) {
+	return s.Acting(owner, owner).RequestView(ctx, key)
+}
+
+// RequestView shows one. A foreign key is ErrNotFound like an unknown one; so is a decoy, which no inbox shows.
+func (a Acting) RequestView(ctx context.Context, key Key) (RequestView, error) {
 	var v RequestView
-	err := s.Store.View(ctx, func(r Reader) error {
-		req, err := r.Request(owner, key)
+	err := a.s.Store.View(ctx, func(r Reader) error {
+		if err := a.may(r, guardRequests); err != nil {
+			return err
+		}
+		req, err := r.Request(a.owner, key)
 		if err != nil {
 			return err
 		}
-		v, err = s.requestView(r, req)
+		if v, err = a.s.requestView(r, req); err == nil && v.decoy() {
+			v, err = RequestView{}, ErrNotFound
+		}
 		return err
 	})
 	return v, err
@@ -100,6 +139,9 @@ func (s *Service) requestView(r Reader, req Request) (RequestView, error) {
 		return RequestView{}, fmt.Errorf("read client: %w", err)
 	}
 	v := RequestView{Request: req, App: appOf(client, firstURI(client))}
+	if err := s.viewParty(r, &v); err != nil {
+		return RequestView{}, err
+	}
 	t, resources, err := s.standing(r, Ticket{Owner: req.Owner, RS: req.RS, Permissions: req.Permissions})
 	if err != nil {
 		return RequestView{}, err
@@ -109,7 +151,8 @@ func (s *Service) requestView(r Reader, req Request) (RequestView, error) {
 	}
 	tagItems(v.Records)
 	// Repeats are left out: a count that goes up changes nothing of what is asked.
-	v.Digest = digest(req.Key, req.Owner, req.Party.Account, req.Client, req.Purpose, req.Note, shownRecords(v.Records))
+	v.Digest = digest(req.Key, req.Owner, req.Party.Account, req.Client, req.Purpose, req.Note, req.Says, req.BreakGlass, req.Undone, shownRecords(v.Records))
+	v.Undo = s.undoable(req)
 	return v, nil
 }
 
@@ -126,33 +169,43 @@ func firstURI(c Client) string {
 // (SEC-46). An answer to something else than what stands there now is ErrChanged (SEC-47). Other errors: ErrNotFound,
 // ErrNothingChosen, ErrBadAnswer.
 func (s *Service) AnswerRequest(ctx context.Context, owner AccountID, key Key, a RequestAnswer, requestID string) (RequestView, error) {
-	now := s.Now()
+	return s.Acting(owner, owner).AnswerRequest(ctx, key, a, requestID)
+}
+
+// AnswerRequest takes the answer of the owner or of who answers for her, as Service.AnswerRequest does. A delegate allows
+// nothing to herself: ErrOwnInterest.
+func (by Acting) AnswerRequest(ctx context.Context, key Key, a RequestAnswer, requestID string) (RequestView, error) {
+	s, now := by.s, by.s.Now()
 	if a.Allow && !a.Until.IsZero() && !a.Until.After(now) || a.Silent < 0 {
 		return RequestView{}, fmt.Errorf("%w: the end lies in the past", ErrBadAnswer)
 	}
 	var v RequestView
 	err := s.Store.Update(ctx, func(tx Tx) error {
-		req, err := tx.Request(owner, key)
+		if err := by.may(tx, guardRequests); err != nil {
+			return err
+		}
+		req, err := tx.Request(by.owner, key)
 		if err != nil {
 			return err
 		}
 		if v, err = s.requestView(tx, req); err != nil {
 			return err
 		}
-		if req.State != RequestWaiting {
+		if req.State != RequestWaiting && !v.decoy() {
 			return nil
 		}
-		if !req.open(now) {
+		if !req.open(now) || v.decoy() {
 			return ErrNotFound
 		}
 		if a.Digest == "" || a.Digest != v.Digest {
 			return ErrChanged
 		}
 		if a.Allow {
-			err = s.allow(tx, &v, a, requestID, now)
+			err = by.allow(tx, &v, a, requestID, now)
 		} else {
-			err = s.refuse(tx, &v, a.Silent, requestID, now)
+			err = by.refuse(tx, &v, a.Silent, requestID, now)
 		}
+		v.Undo = s.undoable(v.Request)
 		return err
 	})
 	return v, err
@@ -160,7 +213,11 @@ func (s *Service) AnswerRequest(ctx context.Context, owner AccountID, key Key, a
 
 // allow makes the policy that carries the answer: exactly what was ticked, for this party and this app, for the purpose that
 // was stated.
-func (s *Service) allow(tx Tx, v *RequestView, a RequestAnswer, requestID string, now time.Time) error {
+func (by Acting) allow(tx Tx, v *RequestView, a RequestAnswer, requestID string, now time.Time) error {
+	s := by.s
+	if by.by() != "" && v.Party.Account == by.actor {
+		return ErrOwnInterest
+	}
 	rules, err := chosen(v.Records, a.Items)
 	if err != nil {
 		return err
@@ -174,7 +231,7 @@ func (s *Service) allow(tx Tx, v *RequestView, a RequestAnswer, requestID string
 	}
 	p := Policy{
 		ID: id, Owner: v.Owner, Who: Who{Kind: WhoAccount, Account: v.Party.Account, Name: v.PartyName}, Client: v.Client,
-		Rules: rules, NotAfter: a.Until, Origin: OriginApproval, Request: v.Key, Created: now,
+		Rules: rules, NotAfter: a.Until, Origin: OriginApproval, Request: v.Key, By: by.by(), Created: now,
 	}
 	if v.Purpose != "" {
 		p.Purposes = []string{v.Purpose}
@@ -182,32 +239,39 @@ func (s *Service) allow(tx Tx, v *RequestView, a RequestAnswer, requestID string
 	if err := tx.PutPolicy(p); err != nil {
 		return fmt.Errorf("store approval: %w", err)
 	}
-	v.State, v.Policy, v.Answered = RequestAllowed, id, now
+	v.State, v.Policy, v.Answered, v.By = RequestAllowed, id, now, by.actor
 	if err := tx.PutRequest(v.Request); err != nil {
 		return fmt.Errorf("store answer: %w", err)
 	}
-	e := shareEvent(EventRequestAllowed, p, requestID)
+	e := by.shareEvent(EventRequestAllowed, p, requestID)
 	e.Process = v.Process
 	return s.tell(tx, now, e)
 }
 
-func (s *Service) refuse(tx Tx, v *RequestView, silent time.Duration, requestID string, now time.Time) error {
+func (by Acting) refuse(tx Tx, v *RequestView, silent time.Duration, requestID string, now time.Time) error {
+	s := by.s
 	if silent == 0 {
 		silent = s.Limits.Silence
 	}
-	v.State, v.Answered, v.Silent = RequestDenied, now, now.Add(silent)
+	v.State, v.Answered, v.Silent, v.By = RequestDenied, now, now.Add(silent), by.actor
 	if err := tx.PutRequest(v.Request); err != nil {
 		return fmt.Errorf("store answer: %w", err)
 	}
 	return s.tell(tx, now, AuditEvent{
-		Type: EventRequestRefused, Owner: v.Owner, Actor: v.Owner, Client: v.Client, RS: v.RS, Process: v.Process, RequestID: requestID,
+		Type: EventRequestRefused, Owner: v.Owner, Actor: by.actor, Client: v.Client, RS: v.RS, Process: v.Process, RequestID: requestID,
 	})
 }
 
 // Preview tells what the ticked items of a request would show today, as counts per kind of information. Sets whose resource
 // server cannot say make it ErrNoPreview.
 func (s *Service) Preview(ctx context.Context, owner AccountID, key Key, items []string) (map[string]int, error) {
-	v, err := s.RequestView(ctx, owner, key)
+	return s.Acting(owner, owner).Preview(ctx, key, items)
+}
+
+// Preview is Service.Preview for whoever may answer.
+func (a Acting) Preview(ctx context.Context, key Key, items []string) (map[string]int, error) {
+	s := a.s
+	v, err := a.RequestView(ctx, key)
 	if err != nil {
 		return nil, err
 	}

@@ -62,15 +62,15 @@ func assertionSubject(raw string) ClientID {
 }
 
 // verifyAssertion judges a private_key_jwt assertion and spends its jti. The audience is this issuer or its token endpoint:
-// SMART clients name the latter.
-func (s *Service) verifyAssertion(ctx context.Context, c Client, raw string) error {
+// SMART clients name the latter. key is the thumbprint of the key that signed.
+func (s *Service) verifyAssertion(ctx context.Context, c Client, raw string) (key string, err error) {
 	v, err := keys.VerifyWith(c.JWKS, raw)
 	if err != nil {
-		return uma.ErrInvalidClient.Because(err)
+		return "", uma.ErrInvalidClient.Because(err)
 	}
 	var claims assertionClaims
 	if err := json.Unmarshal(v.Payload, &claims); err != nil {
-		return uma.ErrInvalidClient.Because(err)
+		return "", uma.ErrInvalidClient.Because(err)
 	}
 	now := s.Now()
 	exp := time.Unix(claims.Exp, 0)
@@ -90,7 +90,7 @@ func (s *Service) verifyAssertion(ctx context.Context, c Client, raw string) err
 		wrong = "jti must have 1 to 255 characters"
 	}
 	if wrong != "" {
-		return uma.ErrInvalidClient.Because(fmt.Errorf("client assertion: %s", wrong))
+		return "", uma.ErrInvalidClient.Because(fmt.Errorf("client assertion: %s", wrong))
 	}
 	// One use per client until it expires (SEC-61). It is spent even where the grant then fails: an assertion that was seen
 	// is not worth keeping.
@@ -98,10 +98,10 @@ func (s *Service) verifyAssertion(ctx context.Context, c Client, raw string) err
 		return tx.Spend("assertion:"+string(c.ID), claims.JTI, now, exp.Add(clockSkew))
 	})
 	if errors.Is(err, ErrExists) {
-		return uma.ErrInvalidClient.Because(errors.New("client assertion: jti was used before"))
+		return "", uma.ErrInvalidClient.Because(errors.New("client assertion: jti was used before"))
 	}
 	if err != nil {
-		return fmt.Errorf("spend assertion: %w", err)
+		return "", fmt.Errorf("spend assertion: %w", err)
 	}
-	return nil
+	return v.Key, nil
 }

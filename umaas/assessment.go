@@ -15,14 +15,23 @@ type Question struct {
 	Client       Client
 	Party        *Party   // nil: nobody known yet
 	PartyAccount *Account // the account of Party
+	Claims       []Claim  // what trusted issuers say of Party, each trusted for it now
+	Emails       []string // her addresses by the word of issuers that are canonical for them
 	Purpose      string   // purpose of use the party stated
 	Asked        []AskedPermission
 	Answered     *Request // the owner's inbox entry of this process, nil: not asked yet
 	Decoy        bool     // never leads anywhere (decisions 6)
 	Language     ScopeLanguage
+	ACR          string        // class of the party's sign-in; of a grant: the one it was made with
+	StepUpAge    time.Duration // how old a sign-in may be where a policy asks for a class of it; zero: none is young enough
+	Said         []Claim       // what the party answered while she was asked (Ticket.Answers)
+	BreakGlass   bool          // the party declared an emergency, with a reason, in this process
+	Emergency    time.Duration // how long access by a break-the-glass policy lasts; zero: it gives nothing
 
 	// purposeKept: the purpose was judged when the grant was made and cannot change afterwards.
 	purposeKept bool
+	// supposed: as if the party had said all that policies ask of her.
+	supposed bool
 }
 
 // AskedPermission is RequestedScopes(r) of Grant §3.3.4 for one resource under one set of constraints, with the owner's
@@ -67,6 +76,11 @@ func Assess(q Question) Decision {
 	case q.Party.Account == q.Owner:
 		// The owner answered on the consent page of this very process; what she left out she left out.
 		return final(granted, ReasonPolicyNone)
+	}
+	if need, more := q.lacking(); more && (q.Answered == nil || q.Answered.State != RequestDenied) {
+		return need
+	}
+	switch {
 	case q.Answered == nil:
 		return Submitted{}
 	case q.Answered.State == RequestWaiting && q.Now.Before(q.Answered.Expires):
@@ -193,6 +207,9 @@ func (q Question) speaking(a AskedPermission) []speech {
 		if !q.counts(p) {
 			continue
 		}
+		if p.BreakGlass {
+			p.NotAfter = earlier(p.NotAfter, q.Now.Add(q.Emergency)) // emergencies are short
+		}
 		s := speech{policy: p, rules: rulesOn(p, a.Resource)}
 		if len(s.rules) == 0 {
 			continue
@@ -223,9 +240,11 @@ func newestFirst(x, y Policy) int {
 // counts applies every condition of a policy; all must hold (SEC-19). An empty policy names nobody and gives nothing.
 func (q Question) counts(p Policy) bool {
 	return p.Owner == q.Owner && p.ID != "" && p.InForce(q.Now) &&
-		matchesWho(p.Who, q.PartyAccount, q.Client) &&
+		(!p.BreakGlass || q.BreakGlass && q.Emergency > 0) && // HEART FHIR-UMA2 §4.1, H-20
+		(p.By == "" || q.PartyAccount == nil || p.By != q.PartyAccount.ID) && // a delegate gives herself nothing
+		q.requester().is(p.Who) && q.requester().holdsAll(p.Also) &&
 		(p.Client == "" || p.Client == q.Client.ID) &&
-		(len(p.Purposes) == 0 || q.purposeKept || q.Purpose != "" && contains(p.Purposes, q.Purpose))
+		q.said(p)
 }
 
 // rights of one speech on what was asked: never outside of it, whatever the language says (SEC-28).
@@ -264,41 +283,8 @@ func rulesOn(p Policy, r Resource) []Rule {
 			out = append(out, rule)
 		}
 	}
-	return out
-}
-
-// matchesWho reports whether the party of a policy is this person or, without one, this app. Only what this server itself
-// states counts: the account, its verified address, its claims with their issuer (SEC-20).
-func matchesWho(w Who, account *Account, client Client) bool {
-	switch w.Kind {
-	case WhoAccount:
-		return account != nil && w.Account != "" && w.Account == account.ID
-	case WhoEmail:
-		return account != nil && account.EmailVerified && w.Email != "" && w.Email == account.Email
-	case WhoClaim:
-		return account != nil && w.Claim.Issuer != "" && w.Claim.Name != "" && w.Claim.Value != "" && slices.Contains(account.Claims, w.Claim)
-	case WhoClient:
-		// A public client proves nothing about itself, so nobody can share with it as such.
-		return w.Client != "" && w.Client == client.ID && !client.Public()
-	default:
-		return false
-	}
-}
-
-// whoKeys are all parties a policy could name this requester by.
-func whoKeys(account *Account, client Client) []Who {
-	var out []Who
-	if account != nil {
-		out = append(out, Who{Kind: WhoAccount, Account: account.ID})
-		if account.EmailVerified && account.Email != "" {
-			out = append(out, Who{Kind: WhoEmail, Email: account.Email})
-		}
-		for _, c := range account.Claims {
-			out = append(out, Who{Kind: WhoClaim, Claim: c})
-		}
-	}
-	if client.ID != "" && !client.Public() {
-		out = append(out, Who{Kind: WhoClient, Client: client.ID})
+	if !p.BreakGlass {
+		return withoutBreakGlass(out)
 	}
 	return out
 }

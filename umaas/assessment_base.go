@@ -30,6 +30,9 @@ func (q Question) baseRules(a AskedPermission) ([]baseRule, bool) {
 		return []baseRule{{base: &ref, whole: true}}, true
 	}
 	at := Question{Now: q.Now, Owner: record.Owner, Client: q.Client, PartyAccount: a.Base.Account, Purpose: q.Purpose, purposeKept: q.purposeKept}
+	if q.PartyAccount != nil && a.Base.Account != nil && q.PartyAccount.ID == a.Base.Account.ID {
+		at.Party, at.ACR, at.StepUpAge, at.Said = q.Party, q.ACR, q.StepUpAge, q.Said
+	}
 	var out []baseRule
 	for _, p := range a.Base.Policies {
 		if !at.counts(p) || p.Who.Kind == WhoClient {

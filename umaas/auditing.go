@@ -24,6 +24,7 @@ const (
 	ReasonDisabled     = "disabled"
 	ReasonAudience     = "wrong_audience"
 	ReasonSpent        = "spent"
+	ReasonIssuer       = "issuer_untrusted"
 )
 
 // Types of audit events written by this half of the core.
@@ -40,13 +41,29 @@ const (
 	EventConsentGiven     = "consent-given"
 	EventConsentRefused   = "consent-refused"
 	EventClaimsGiven      = "claims-given"
+	EventTermsAgreed      = "terms-agreed"
+	EventRemembered       = "remembered"
+	EventForgotten        = "forgotten"
+	EventIdentityLinked   = "identity-linked"
+	EventIdentityUnlinked = "identity-unlinked"
+	EventAccountMade      = "account-created"
 	EventShareCreated     = "share-created"
 	EventShareNarrowed    = "share-narrowed"
 	EventShareStopped     = "share-stopped"
+	EventShareExported    = "share-exported"
 	EventGrantConsumed    = "grant-consumed"
 	EventGrantUpgraded    = "grant-upgraded"
 	EventResourceDeleted  = "resource-removed"
 	EventAccess           = "access"
+	EventShareRestored    = "share-restored"
+	EventAnswerUndone     = "answer-undone"
+	EventEmergency        = "emergency-access"
+	EventEmergencyEnded   = "emergency-ended"
+	EventDelegationMade   = "delegation-made"
+	EventDelegationEnded  = "delegation-ended"
+	EventInvited          = "invited"
+	EventInviteAccepted   = "invitation-accepted"
+	EventInviteEnded      = "invitation-ended"
 )
 
 // outcomes is the one table of event types: what may be written, and how it ended (audit.md AU-06). Access events carry
@@ -56,9 +73,14 @@ var outcomes = map[string]Outcome{
 	EventRequestRepeated: OutcomeSuccess, EventRequestDenied: OutcomeRefused, EventRequestAllowed: OutcomeSuccess,
 	EventRequestRefused: OutcomeSuccess, EventRequestWithdrawn: OutcomeSuccess, EventTicketRefused: OutcomeMistake,
 	EventConsentGiven: OutcomeSuccess, EventConsentRefused: OutcomeSuccess, EventClaimsGiven: OutcomeSuccess,
-	EventShareCreated: OutcomeSuccess, EventShareNarrowed: OutcomeSuccess, EventShareStopped: OutcomeSuccess,
+	EventShareCreated: OutcomeSuccess, EventShareNarrowed: OutcomeSuccess, EventShareStopped: OutcomeSuccess, EventShareExported: OutcomeSuccess,
+	EventTermsAgreed: OutcomeSuccess, EventRemembered: OutcomeSuccess, EventForgotten: OutcomeSuccess,
+	EventIdentityLinked: OutcomeSuccess, EventIdentityUnlinked: OutcomeSuccess, EventAccountMade: OutcomeSuccess,
 	EventGrantConsumed: OutcomeSuccess, EventGrantUpgraded: OutcomeSuccess,
 	EventResourceDeleted: OutcomeSuccess, EventAccess: OutcomeSuccess,
+	EventShareRestored: OutcomeSuccess, EventAnswerUndone: OutcomeSuccess, EventEmergency: OutcomeSuccess,
+	EventEmergencyEnded: OutcomeSuccess, EventDelegationMade: OutcomeSuccess, EventDelegationEnded: OutcomeSuccess,
+	EventInvited: OutcomeSuccess, EventInviteAccepted: OutcomeSuccess, EventInviteEnded: OutcomeSuccess,
 }
 
 // tell appends one event to its owner's history in the transaction of the decision itself (decisions 10): no record, no

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/umaas/umaas/umaas/pop"
 	"github.com/umaas/umaas/umaas/uma"
 )
 
@@ -123,6 +124,9 @@ func (s *Service) authorizeParams(ctx context.Context, c Client, f form) (Author
 	case len(f.get("state")) > maxParameter || len(p.Nonce) > maxParameter:
 		return p, uma.ErrInvalidRequest.With("state and nonce may have 4096 bytes each")
 	}
+	if p.JKT = f.get("dpop_jkt"); p.JKT != "" && !pop.IsThumbprint(p.JKT) { // RFC 9449 §10
+		return p, uma.ErrInvalidRequest.With("dpop_jkt: want the SHA-256 thumbprint of the key (RFC 7638)")
+	}
 	if p.Challenge, err = challengeS256(f); err != nil {
 		return p, err
 	}
@@ -199,7 +203,7 @@ func (s *Service) target(ctx context.Context, f form) (ClientID, []string, error
 // authorizeScope keeps the scopes this door can give and refuses what does not go together.
 func (s *Service) authorizeScope(c Client, p AuthorizeParams) ([]string, error) {
 	var kept []string
-	protection, resources := false, false
+	protection, resources, sharing := false, false, false
 	for _, scope := range p.Scope {
 		switch {
 		case scope == uma.ScopeProtection:
@@ -207,6 +211,11 @@ func (s *Service) authorizeScope(c Client, p AuthorizeParams) ([]string, error) 
 				return nil, uma.ErrInvalidScope.With("the client is not registered for the scope uma_protection")
 			}
 			protection = true
+		case scope == ScopeOwner:
+			if err := mayManage(c); err != nil {
+				return nil, err
+			}
+			sharing = true
 		case isIdentityScope(scope):
 		case s.isResourceScope(scope):
 			resources = true
@@ -218,9 +227,11 @@ func (s *Service) authorizeScope(c Client, p AuthorizeParams) ([]string, error) 
 	switch {
 	case protection && resources:
 		return nil, uma.ErrInvalidScope.With("ask for uma_protection and for resource scopes in separate requests")
+	case sharing && (protection || resources):
+		return nil, uma.ErrInvalidScope.With("ask for owner in a request of its own") // a resource server must not hold such a token
 	case resources && p.RS == "":
 		return nil, uma.ErrInvalidTarget.With("name the FHIR server with aud or resource")
-	case len(kept) == 0 || !protection && !resources && !slices.Contains(kept, scopeOpenID):
+	case len(kept) == 0 || !protection && !resources && !sharing && !slices.Contains(kept, scopeOpenID):
 		return nil, uma.ErrInvalidScope.With("ask for openid, uma_protection or scopes of a resource server")
 	}
 	return kept, nil

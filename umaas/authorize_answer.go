@@ -100,13 +100,14 @@ func (s *Service) finishAuthorize(tx Tx, f Flow, a Account, sess Session, grante
 	}
 	g := Grant{
 		Kind: GrantOAuth, Client: f.Client, Party: a.ID, Owner: a.ID, RS: p.RS, Permissions: granted, Audience: p.Resource,
-		AuthTime: sess.AuthTime, AMR: sess.AMR, Created: now, Expires: now.Add(s.Limits.Code),
+		AuthTime: sess.AuthTime, AMR: sess.AMR, ACR: sess.ACR, Claims: sess.Claims, Created: now, Expires: now.Add(s.Limits.Code),
 	}
 	g.Scope = identityScopes(p.Scope)
 	switch {
 	case contains(p.Scope, uma.ScopeProtection):
 		// A PAT needs no ticks, and it must outlive the owner's session (F-016): offline access is part of protecting.
 		g.Kind, g.RS, g.Permissions = GrantPAT, "", nil
+		g.Claims = nil // and it does not end with an issuer she signed in at
 		offline = true
 	case len(granted) == 0 && len(g.Scope) != len(p.Scope):
 		return "", uma.ErrAccessDenied.With("nothing was given")
@@ -133,7 +134,7 @@ func (s *Service) finishAuthorize(tx Tx, f Flow, a Account, sess Session, grante
 		return "", err
 	}
 	err = tx.PutCode(Code{
-		Key: key, Secret: secret, Client: f.Client, RedirectURI: f.RedirectURI, Challenge: p.Challenge, Nonce: p.Nonce,
+		Key: key, Secret: secret, Client: f.Client, RedirectURI: f.RedirectURI, Challenge: p.Challenge, Nonce: p.Nonce, JKT: p.JKT,
 		Grant: g.Key, Expires: now.Add(s.Limits.Code),
 	})
 	if err != nil {

@@ -100,7 +100,7 @@ func (s *Service) claimsClient(ctx context.Context, f form) (Client, string, err
 
 // claimsView is the page after sign-in: the owner herself decides at once, anybody else says who is asking. A decoy has no
 // owner to meet.
-func (s *Service) claimsView(r Reader, f Flow, a Account, v *FlowView) error {
+func (s *Service) claimsView(r Reader, f Flow, a Account, sess Session, v *FlowView) error {
 	t, resources, err := s.standing(r, *f.Ticket)
 	if err != nil {
 		return err
@@ -109,8 +109,8 @@ func (s *Service) claimsView(r Reader, f Flow, a Account, v *FlowView) error {
 		return ErrFlowGone
 	}
 	if t.Owner != a.ID || t.Decoy {
-		v.Step, v.Told, v.Purposes = StepGather, told(a, v.App), purposes
-		return nil
+		t.Party = partyOf(t, a, sess)
+		return s.gatherView(r, f, t, resources, a, sess, v)
 	}
 	v.Step = StepConsent
 	v.Records, err = s.records(r, t.Permissions, resources)

@@ -72,7 +72,7 @@ func (s *Service) AnswerConsent(ctx context.Context, id string, b Browser, sess 
 // backWithTicket stores the successor of the ticket that started the flow, now with its party (G-053, G-054).
 func (s *Service) backWithTicket(tx Tx, f Flow, a Account, sess Session, now time.Time) (Redirect, error) {
 	t := *f.Ticket
-	t.Party = &Party{Account: a.ID, Claims: a.Claims, AuthTime: sess.AuthTime, AMR: sess.AMR}
+	t.Party = partyOf(t, a, sess)
 	value, err := s.successor(tx, t, s.Limits.Ticket, now)
 	if err != nil {
 		return Redirect{}, err

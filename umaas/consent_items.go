@@ -31,6 +31,11 @@ func (s *Service) records(r Reader, perms []uma.Permission, resources map[Resour
 
 // grantable is the part of a right that its owner may give: all of it, or what the base carries.
 func (s *Service) grantable(res Resource, base *AskedBase, asked Right) []Right {
+	if contains(asked.Scopes, ScopeBreakGlass) { // not the owner's to tick: emergency policies alone give it
+		if asked.Scopes = withoutScope(asked.Scopes, ScopeBreakGlass); len(asked.Scopes) == 0 {
+			return nil
+		}
+	}
 	q := Question{Now: s.Now(), Owner: res.Owner, purposeKept: true}
 	bases, ok := q.baseRules(AskedPermission{Resource: res, Base: base})
 	if !ok {

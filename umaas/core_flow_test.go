@@ -79,8 +79,8 @@ func TestG_ClaimsRedirect(t *testing.T) {
 			if strings.Contains(v.Told, "Alice") || len(v.Records) != 0 {
 				t.Fatal("the owner is named") // F-076
 			}
-			back, err := w.AnswerGather(t.Context(), v.ID, umaas.Browser(s.Browser), sess, umaas.GatherAnswer{Digest: v.Digest, Purpose: "TREAT", Note: "please"})
-			w.must(err)
+			w.must(w.AnswerGather(t.Context(), v.ID, umaas.Browser(s.Browser), sess, umaas.GatherAnswer{Digest: v.Digest, Purpose: "TREAT", Note: "please"}))
+			back := w.send(v.ID, umaas.Browser(s.Browser), w.bob, false)
 			want := []string{"iss", "ticket"}
 			if state != "" {
 				want = []string{"iss", "state", "ticket"}
@@ -125,7 +125,7 @@ func TestSEC_04_TwoBrowsers(t *testing.T) {
 		if _, err := w.Flow(t.Context(), v.ID, b, &sess); !errors.Is(err, umaas.ErrOtherBrowser) {
 			t.Fatalf("browser %q: %v", b, err)
 		}
-		if _, err := w.AnswerGather(t.Context(), v.ID, b, sess, umaas.GatherAnswer{Digest: v.Digest}); !errors.Is(err, umaas.ErrOtherBrowser) {
+		if err := w.AnswerGather(t.Context(), v.ID, b, sess, umaas.GatherAnswer{Digest: v.Digest}); !errors.Is(err, umaas.ErrOtherBrowser) {
 			t.Fatalf("browser %q: %v", b, err)
 		}
 		if _, err := w.CancelFlow(t.Context(), v.ID, b); !errors.Is(err, umaas.ErrOtherBrowser) {
@@ -148,11 +148,11 @@ func TestSEC_24_AnotherPerson(t *testing.T) {
 		if _, err := w.Flow(t.Context(), v.ID, b, &carol); !errors.Is(err, umaas.ErrOtherPerson) {
 			t.Fatal(err)
 		}
-		if _, err := w.AnswerGather(t.Context(), v.ID, b, carol, umaas.GatherAnswer{Digest: v.Digest}); !errors.Is(err, umaas.ErrOtherPerson) {
+		if err := w.AnswerGather(t.Context(), v.ID, b, carol, umaas.GatherAnswer{Digest: v.Digest}); !errors.Is(err, umaas.ErrOtherPerson) {
 			t.Fatal(err)
 		}
-		back, err := w.AnswerGather(t.Context(), v.ID, b, w.sessions[w.bob], umaas.GatherAnswer{Digest: v.Digest})
-		w.must(err)
+		w.must(w.AnswerGather(t.Context(), v.ID, b, w.sessions[w.bob], umaas.GatherAnswer{Digest: v.Digest}))
+		back := w.send(v.ID, b, w.bob, false)
 		// Second gathering of the same process by somebody else.
 		s, err := w.StartClaims(t.Context(), form("client_id", string(c1), "ticket", w.back(back), "claims_redirect_uri", back1), "", "")
 		w.must(err)
@@ -201,7 +201,7 @@ func TestFlowSteps(t *testing.T) {
 				t.Fatalf("%s: %v, want %v", c.name, err, c.want)
 			}
 		}
-		if _, err := w.AnswerGather(t.Context(), s.ID, b, alice, umaas.GatherAnswer{Digest: v.Digest}); !errors.Is(err, umaas.ErrStep) {
+		if err := w.AnswerGather(t.Context(), s.ID, b, alice, umaas.GatherAnswer{Digest: v.Digest}); !errors.Is(err, umaas.ErrStep) {
 			t.Fatal(err)
 		}
 		good := umaas.ConsentAnswer{Digest: v.Digest, Items: []string{item}}
@@ -214,12 +214,12 @@ func TestFlowSteps(t *testing.T) {
 
 		late, lb := w.visit(c2, w.ticket(perm(r, "view")), w.bob)
 		for _, a := range []umaas.GatherAnswer{{Digest: late.Digest, Purpose: "BTG"}, {Digest: late.Digest, Note: strings.Repeat("ä", 281)}, {Digest: late.Digest, Note: "\xff"}} {
-			if _, err := w.AnswerGather(t.Context(), late.ID, lb, w.sessions[w.bob], a); !errors.Is(err, umaas.ErrBadAnswer) {
+			if err := w.AnswerGather(t.Context(), late.ID, lb, w.sessions[w.bob], a); !errors.Is(err, umaas.ErrBadAnswer) {
 				t.Fatalf("%+v: %v", a, err)
 			}
 		}
 		w.sleep(10 * time.Minute)
-		if _, err := w.AnswerGather(t.Context(), late.ID, lb, w.sessions[w.bob], umaas.GatherAnswer{Digest: late.Digest}); !errors.Is(err, umaas.ErrFlowGone) {
+		if err := w.AnswerGather(t.Context(), late.ID, lb, w.sessions[w.bob], umaas.GatherAnswer{Digest: late.Digest}); !errors.Is(err, umaas.ErrFlowGone) {
 			t.Fatal(err)
 		}
 	})

@@ -59,7 +59,7 @@ func TestSEC_54_IntrospectionOfAnRPT(t *testing.T) {
 		iat, exp := w.now().Unix(), w.now().Add(5*time.Minute).Unix()
 		want := uma.Introspection{
 			Active: true, ClientID: string(c1), Sub: string(w.bob), TokenType: "Bearer", Iss: issuer, Aud: []string{"https://rs1.example/fhir"},
-			Exp: exp, Iat: iat, Nbf: iat, JTI: i.JTI, Kind: "rpt", Owner: string(w.alice),
+			Exp: exp, Iat: iat, Nbf: iat, JTI: i.JTI, Kind: "rpt", Owner: string(w.alice), Tags: i.Tags,
 			Permissions: []uma.Permission{{ResourceID: string(r), Scopes: []string{"view"}, Exp: exp, Iat: iat}},
 		}
 		if fmt.Sprint(i) != fmt.Sprint(want) || i.JTI == "" || strings.Contains(token, r2s(r)) {

@@ -125,7 +125,7 @@ func TestG_108_NoSilentUpgrade(t *testing.T) {
 	if v.Step != umaas.StepGather || v.App.Name != "App One" || v.Redirect != back1 {
 		t.Fatalf("%+v", v)
 	}
-	if _, err := w.AnswerGather(t.Context(), v.ID, b, w.sessions[w.bob], umaas.GatherAnswer{}); !errors.Is(err, umaas.ErrChanged) {
+	if err := w.AnswerGather(t.Context(), v.ID, b, w.sessions[w.bob], umaas.GatherAnswer{}); !errors.Is(err, umaas.ErrChanged) {
 		t.Fatal("answered without what the page showed:", err)
 	}
 	own, ob := w.visit(c1, w.ticket(perm(r, "view")), w.alice)

@@ -111,9 +111,22 @@ func (w *world) gatherFor(client umaas.ClientID, ticket string, who umaas.Accoun
 	if v.Step != umaas.StepGather {
 		w.t.Fatalf("step %q, want gather", v.Step)
 	}
-	r, err := w.AnswerGather(w.t.Context(), v.ID, b, w.sessions[who], umaas.GatherAnswer{Digest: v.Digest, Purpose: purpose, Note: note})
+	w.must(w.AnswerGather(w.t.Context(), v.ID, b, w.sessions[who], umaas.GatherAnswer{Digest: v.Digest, Purpose: purpose, Note: note}))
+	return w.back(w.send(v.ID, b, who, false))
+}
+
+// send is the last page of gathering.
+func (w *world) send(id string, b umaas.Browser, who umaas.AccountID, remember bool) umaas.Redirect {
+	w.t.Helper()
+	sess := w.sessions[who]
+	v, err := w.Flow(w.t.Context(), id, b, &sess)
 	w.must(err)
-	return w.back(r)
+	if v.Step != umaas.StepConfirm {
+		w.t.Fatalf("step %q, want confirm", v.Step)
+	}
+	r, err := w.ConfirmGather(w.t.Context(), id, b, sess, umaas.ConfirmAnswer{Digest: v.Digest, Remember: remember})
+	w.must(err)
+	return r
 }
 
 func (w *world) back(r umaas.Redirect) string {

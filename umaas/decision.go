@@ -13,10 +13,13 @@ type Permit struct {
 	Partial bool
 }
 
-// NeedInfo asks for the requesting party (Grant §3.3.6 need_info). Required names claim formats that would do; this server
-// takes claims by redirect alone so far, so it is empty.
+// NeedInfo asks for the requesting party (Grant §3.3.6 need_info). What would do is told by requiredClaims, which knows no
+// policy; Required is for what an assessment itself misses.
 type NeedInfo struct {
 	Required []uma.RequiredClaim
+	StepUp   string   // class of sign-in that a policy naming the party asks for, "" none
+	Terms    []string // texts such policies want agreed to
+	Purposes []string // purposes such policies are for, none of which was stated
 }
 
 // Submitted waits for the owner (Grant §3.3.6 request_submitted).

@@ -99,7 +99,7 @@ func (s *Service) explainPermission(r Reader, g Grant, p Granted, l liveness, no
 	if err != nil {
 		return err
 	}
-	q := Question{Now: now, Owner: g.Owner, Client: l.client, PartyAccount: l.party, purposeKept: true}
+	q := Question{Now: now, Owner: g.Owner, Client: l.client, PartyAccount: l.party, purposeKept: true, BreakGlass: g.BreakGlass, Emergency: s.Limits.Emergency}
 	for _, policy := range policies {
 		e.step("policy "+string(policy.ID), q.counts(policy), policyWords(policy, now))
 	}

@@ -118,11 +118,9 @@ func (s *Service) view(r Reader, f Flow, id string, sess *Session) (FlowView, *A
 		return FlowView{}, nil, ErrFlowGone
 	}
 	v := FlowView{ID: id, Step: StepSignIn, Kind: f.Kind, App: appOf(client, f.RedirectURI), Redirect: f.RedirectURI, Expires: f.Expires}
-	if sess == nil {
-		return v, nil, nil
-	}
-	if f.needsSignIn(*sess) {
-		return v, nil, nil
+	if sess == nil || f.needsSignIn(*sess) {
+		v.Issuers, err = signInIssuers(r, func(TrustedIssuer) bool { return true })
+		return v, nil, err
 	}
 	a, err := flowPerson(r, f, *sess)
 	if err != nil {
@@ -131,7 +129,7 @@ func (s *Service) view(r Reader, f Flow, id string, sess *Session) (FlowView, *A
 	v.Person = &a
 	switch f.Kind {
 	case FlowClaims:
-		err = s.claimsView(r, f, a, &v)
+		err = s.claimsView(r, f, a, *sess, &v)
 	case FlowAuthorize:
 		err = s.authorizeView(r, f, a, &v)
 	default:
@@ -141,7 +139,7 @@ func (s *Service) view(r Reader, f Flow, id string, sess *Session) (FlowView, *A
 		return FlowView{}, nil, err
 	}
 	tagItems(v.Records)
-	v.Digest = digest(f.Key, a.ID, v.Step, v.App.ID, shownRecords(v.Records), v.Told, v.Identity, v.Offline)
+	v.Digest = digest(f.Key, a.ID, v.Step, v.App.ID, shownRecords(v.Records), v.Told, v.Identity, v.Offline, v.asked())
 	return v, &a, nil
 }
 

@@ -12,18 +12,20 @@ import (
 // errTicket is the one answer for tickets that are unknown, used, expired or somebody else's (Grant §3.3.6, SEC-11).
 var errTicket = uma.ErrInvalidGrant.With("ticket expired or used")
 
-// ticketRequest is Grant §3.3.1 after parsing. claim_token and pct carry nothing here: this server reads claims by
-// redirect alone, and the answer need_info says so.
+// ticketRequest is Grant §3.3.1 after parsing.
 type ticketRequest struct {
-	Ticket   string
-	RPT      string
-	Scopes   []string
-	Verifier string
+	Ticket      string
+	RPT         string
+	Scopes      []string
+	Verifier    string
+	ClaimToken  string // as pushed, with ClaimFormat
+	ClaimFormat string
+	PCT         string
 }
 
 // parseTicketRequest applies the rules that need no store; a mistake here leaves the ticket alone (SEC-10).
 func parseTicketRequest(f form) (ticketRequest, error) {
-	q := ticketRequest{RPT: f.get("rpt"), Verifier: f.get("code_verifier")}
+	q := ticketRequest{RPT: f.get("rpt"), Verifier: f.get("code_verifier"), ClaimToken: f.get("claim_token"), ClaimFormat: f.get("claim_token_format"), PCT: f.get("pct")}
 	var err error
 	if q.Ticket, err = f.need("ticket"); err != nil {
 		return q, err
@@ -40,13 +42,13 @@ func parseTicketRequest(f form) (ticketRequest, error) {
 	return q, nil
 }
 
-// grantTicket is the uma-ticket grant (Grant §3.3): phases 4 and 5 of Token.
+// grantTicket is the uma-ticket grant (Grant §3.3): phases 5 and 6 of Token.
 func (s *Service) grantTicket(ctx context.Context, c VerifiedClient, f form, requestID string) (uma.TokenResponse, error) {
 	q, err := parseTicketRequest(f)
 	if err != nil {
 		return uma.TokenResponse{}, err
 	}
-	out, err := s.redeemTicket(ctx, c.Client, q, requestID)
+	out, err := s.redeemTicket(ctx, c, q, requestID)
 	if err != nil {
 		return uma.TokenResponse{}, err
 	}
@@ -58,10 +60,15 @@ func (s *Service) grantTicket(ctx context.Context, c VerifiedClient, f form, req
 type redemption struct {
 	s         *Service
 	client    Client
+	held      possession // the key the presenter proved to hold
 	request   ticketRequest
 	requestID string
 	now       time.Time
 	old       *bearer // the RPT to upgrade, nil: none that could be one
+
+	pushed       *pushed // the claim token, verified and not yet accepted
+	refusedClaim string  // why a pushed one counts for nothing
+	ownerPushed  *Party  // the owner herself, by a token alone: she has not been asked in this process
 
 	issued issued
 	answer error // the protocol answer of a presentation that spent its ticket without an RPT
@@ -69,19 +76,28 @@ type redemption struct {
 
 // redeemTicket does the grant's own work: the ticket is loaded, spent and assessed, and its result stored, in one
 // transaction. From the binding check on the ticket is dead whatever the answer (SEC-01, G-124).
-func (s *Service) redeemTicket(ctx context.Context, c Client, q ticketRequest, requestID string) (issued, error) {
+func (s *Service) redeemTicket(ctx context.Context, c VerifiedClient, q ticketRequest, requestID string) (issued, error) {
 	key, secret, ok := s.handles.Open(q.Ticket)
 	if !ok {
 		return issued{}, errTicket
 	}
-	run := &redemption{s: s, client: c, request: q, requestID: requestID, now: s.Now()}
+	run := &redemption{s: s, client: c.Client, held: c.held, request: q, requestID: requestID, now: s.Now()}
 	if old, ok := s.openBearer(q.RPT); ok {
 		run.old = &old
 	}
+	if err := run.verifyClaims(ctx, c, key, secret); err != nil {
+		return issued{}, err
+	}
 	err := s.Store.Update(ctx, func(tx Tx) error {
 		run.issued, run.answer = issued{}, nil
-		t, err := s.presentedTicket(tx, key, secret, c, run.now)
+		if err := run.held.spend(tx, run.now); err != nil {
+			return err
+		}
+		t, err := s.presentedTicket(tx, key, secret, c.Client, run.now)
 		if err != nil {
+			return err
+		}
+		if err := run.binds(tx, &t); err != nil {
 			return err
 		}
 		if !verifies(q.Verifier, t.Challenge) {
@@ -91,6 +107,9 @@ func (s *Service) redeemTicket(ctx context.Context, c Client, q ticketRequest, r
 			return err
 		}
 		t.Client = c.ID
+		if t, err = run.remembered(tx, t); err != nil {
+			return err
+		}
 		return run.assess(tx, t)
 	})
 	if err != nil {
@@ -143,13 +162,25 @@ func (run *redemption) assess(tx Tx, t Ticket) error {
 		run.answer = errTicket // SEC-07: what it named is gone
 		return run.tell(tx, t, AuditEvent{Type: EventTicketRefused, Reason: ReasonGone})
 	}
-	if t.Permissions, err = requested(t.Permissions, resources, run.client, run.request.Scopes, s.Scopes); err != nil {
+	before := t.Permissions
+	if t.Permissions, err = requested(t.Permissions, resources, run.client, run.request.Scopes, s.Scopes); err == nil && widened(t, before, run.pushed) {
+		err = uma.ErrInvalidScope.With("a permission ticket bounds this process: push it again with the wider scope")
+	}
+	if err != nil {
 		run.answer = err
 		return run.tell(tx, t, AuditEvent{Type: EventTicketRefused, Reason: ReasonScope})
 	}
-	q, err := s.question(tx, t, run.client, resources, now)
+	if refused, err := run.accept(tx, &t, resources); err != nil {
+		return err
+	} else if refused != "" {
+		return run.needInfo(tx, t, refused)
+	}
+	q, err := s.question(tx, run.asked(t), run.client, resources, now)
 	if err != nil {
 		return err
+	}
+	if run.ownerPushed != nil {
+		return run.ownersToken(tx, t, q)
 	}
 	if q.Party != nil {
 		t.Party = q.Party // an organization's own client is its own party
@@ -158,7 +189,7 @@ func (run *redemption) assess(tx Tx, t Ticket) error {
 	case Permit:
 		return run.permit(tx, t, q, d)
 	case NeedInfo:
-		return run.needInfo(tx, t)
+		return run.needInfo(tx, t, "")
 	case Submitted:
 		return run.submit(tx, t, q)
 	case Denied:

@@ -21,16 +21,28 @@ func (run *redemption) permit(tx Tx, t Ticket, q Question, d Permit) error {
 	}
 	if q.Party != nil {
 		g.Party, g.AuthTime, g.AMR = q.Party.Account, q.Party.AuthTime, q.Party.AMR
+		g.ACR, g.Claims = q.Party.ACR, q.Party.Claims
 	}
+	run.limit(&g, t.Until)
+	g.BreakGlass = restsOnBreakGlass(q, d.Granted)
+	g.Confirm = t.Confirm // set by binds: the presenter's key, if it has one (SEC-33)
 	upgraded, err := run.upgrade(tx, &g)
 	if err != nil {
 		return err
 	}
-	refresh := run.client.MayUse(uma.GrantTypeRefreshToken) && !g.Once
+	refresh := run.client.MayUse(uma.GrantTypeRefreshToken) && !g.Once && t.Until.IsZero()
 	if run.issued, err = run.s.issue(tx, g, refresh, run.now); err != nil {
 		return err
 	}
 	run.issued.upgraded = upgraded
+	if run.issued.pct, err = run.remember(tx, t); err != nil {
+		return err
+	}
+	if run.issued.grant.BreakGlass {
+		if err := run.tellEmergency(tx, t, q, run.issued.grant); err != nil {
+			return err
+		}
+	}
 	e := AuditEvent{Type: EventRPTIssued, Grant: run.issued.grant.Key}
 	for _, p := range d.Granted {
 		e.Scopes = union(e.Scopes, p.Scopes)
@@ -56,7 +68,7 @@ func (run *redemption) upgrade(tx Tx, g *Grant) (bool, error) {
 	if gone, err := absent(err); gone || err != nil {
 		return false, err
 	}
-	if old.Kind != GrantRPT || old.Once || old.Client != g.Client || old.Party != g.Party || old.RS != g.RS || old.Owner != g.Owner {
+	if old.Kind != GrantRPT || old.Once || old.BreakGlass || holdsTicket(old.Claims) || old.Client != g.Client || old.Party != g.Party || old.RS != g.RS || old.Owner != g.Owner {
 		return false, nil
 	}
 	effective, ok, err := run.s.live(tx, old, run.now)
@@ -75,7 +87,7 @@ func (run *redemption) upgrade(tx Tx, g *Grant) (bool, error) {
 	if err := tx.PutGrant(old); err != nil {
 		return false, fmt.Errorf("end upgraded grant: %w", err)
 	}
-	g.Permissions = permissions
+	g.Permissions, g.Claims = permissions, joinClaims(g.Claims, old.Claims)
 	return true, run.s.tell(tx, run.now, AuditEvent{
 		Type: EventGrantUpgraded, Owner: old.Owner, Actor: old.Party, Client: old.Client, RS: old.RS, Grant: old.Key,
 		Process: old.Process, RequestID: run.requestID,
@@ -98,17 +110,20 @@ func carry(fresh, old []Granted) []Granted {
 	return out
 }
 
-// needInfo sends the client to the claims interaction endpoint (Grant §3.3.6). This server accepts no pushed claims yet,
-// so required_claims is absent and redirect_user always there (G-088).
-func (run *redemption) needInfo(tx Tx, t Ticket) error {
+// needInfo sends the client to the claims interaction endpoint, and tells one that may push claims what would be accepted
+// (Grant §3.3.6). redirect_user is always there (G-088). The reason why a pushed token did not count stays here.
+func (run *redemption) needInfo(tx Tx, t Ticket, reason string) error {
 	value, err := run.succeed(tx, t, run.s.Limits.Ticket)
 	if err != nil {
 		return err
 	}
 	answer := *uma.ErrNeedInfo
 	answer.Ticket, answer.RedirectUser = value, run.s.claimsEndpoint()
+	if answer.RequiredClaims, err = run.s.requiredClaims(tx, run.client); err != nil {
+		return err
+	}
 	run.answer = &answer
-	return run.tell(tx, t, AuditEvent{Type: EventNeedInfo})
+	return run.tell(tx, t, AuditEvent{Type: EventNeedInfo, Reason: reason})
 }
 
 // claimsEndpoint is the static claims interaction endpoint (Grant §2).
@@ -190,13 +205,9 @@ func resourceIDs(perms []uma.Permission) []ResourceID {
 	return slices.Compact(ids)
 }
 
-// Bounds on what waits in an owner's inbox (SEC-46). Counting looks at the newest entries only, so a flood costs the
-// flooder and not the owner.
+// Bounds on what is looked at while counting (SEC-46); the numbers themselves are settings (Attention).
 const (
 	inboxWindow       = 200 // newest entries looked at
-	openPerUnchecked  = 3   // of one client nobody has checked, per owner
-	openOfAnyUnknown  = 30  // of all such clients together, per owner
-	openPerParty      = 50  // of one requesting party, over all owners
 	maxUncheckedReads = 60  // clients looked up while counting
 )
 
@@ -220,7 +231,7 @@ func (run *redemption) file(tx Tx, t *Ticket, q Question) (refused string, err e
 	}
 	r := Request{
 		Key: key, Owner: t.Owner, Process: t.Process, RS: t.RS, Client: run.client.ID, Party: *q.Party, PartyName: q.PartyAccount.Name,
-		Permissions: t.Permissions, Purpose: t.Purpose, Note: t.Note, State: RequestWaiting, Created: run.now,
+		Permissions: t.Permissions, Purpose: t.Purpose, Note: t.Note, Says: ownWords(t.Answers), State: RequestWaiting, BreakGlass: t.BreakGlass, Created: run.now,
 		Expires: run.now.Add(run.s.Limits.Waiting),
 	}
 	if q.PartyAccount.EmailVerified {
@@ -243,50 +254,12 @@ func (run *redemption) join(tx Tx, t *Ticket, open Request) (refused string, err
 		return ReasonFlood, nil // asked in ever new ways: nobody could read it
 	}
 	open.Repeats++
+	open.BreakGlass = open.BreakGlass || t.BreakGlass // the owner is shown it anew
 	t.Request = open.Key
 	if err := tx.PutRequest(open); err != nil {
 		return "", fmt.Errorf("store request: %w", err)
 	}
 	return "", run.tell(tx, *t, AuditEvent{Type: EventRequestRepeated})
-}
-
-// flooded counts what waits already. Entries of decoys burden nobody's inbox, so only the party's own number counts there.
-func (run *redemption) flooded(tx Tx, t Ticket, party AccountID) (bool, error) {
-	mine, err := tx.RequestsBy(party, Key{}, openPerParty)
-	if err != nil {
-		return false, fmt.Errorf("count requests of party: %w", err)
-	}
-	if len(mine) == openPerParty && !slices.ContainsFunc(mine, func(r Request) bool { return !r.burdens(run.now) }) {
-		return true, nil
-	}
-	if !run.client.Dynamic || t.Decoy {
-		return false, nil
-	}
-	inbox, err := tx.Requests(t.Owner, Key{}, inboxWindow)
-	if err != nil {
-		return false, fmt.Errorf("count requests: %w", err)
-	}
-	own, unknown := 0, 0
-	dynamic := map[ClientID]bool{run.client.ID: true}
-	for _, r := range inbox {
-		if !r.burdens(run.now) {
-			continue
-		}
-		if _, ok := dynamic[r.Client]; !ok && len(dynamic) < maxUncheckedReads {
-			c, err := tx.Client(r.Client)
-			if _, err := absent(err); err != nil {
-				return false, err
-			}
-			dynamic[r.Client] = c.Dynamic
-		}
-		if dynamic[r.Client] {
-			unknown++
-		}
-		if r.Client == run.client.ID {
-			own++
-		}
-	}
-	return own >= openPerUnchecked || unknown >= openOfAnyUnknown, nil
 }
 
 // burdens reports a request that counts against floods: one that waits, and one taken back less than a day ago, or asking and

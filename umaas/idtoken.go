@@ -20,11 +20,11 @@ func isIdentityScope(s string) bool {
 	return s == scopeOpenID || s == scopeProfile || s == scopeFHIRUser || s == scopeOffline
 }
 
-// identityScopes is the part of a grant's scope that is no resource scope, uma_protection included.
+// identityScopes is the part of a grant's scope that is no resource scope, uma_protection and owner included.
 func identityScopes(scope []string) []string {
 	var out []string
 	for _, s := range scope {
-		if isIdentityScope(s) || s == scopeProtection {
+		if isIdentityScope(s) || s == scopeProtection || s == ScopeOwner {
 			out = append(out, s)
 		}
 	}
@@ -47,6 +47,7 @@ type idClaims struct {
 	Iat      int64     `json:"iat"`
 	AuthTime int64     `json:"auth_time"`
 	AMR      []string  `json:"amr,omitempty"`
+	ACR      string    `json:"acr,omitempty"`
 	Nonce    string    `json:"nonce,omitempty"`
 	Name     string    `json:"name,omitempty"`
 	FHIRUser string    `json:"fhirUser,omitempty"`
@@ -58,7 +59,7 @@ const idTokenLife = 5 * time.Minute
 func (s *Service) identityOf(c Client, a Account, g Grant, nonce string, now time.Time) *identity {
 	id := &identity{alg: keys.RS256, claims: idClaims{
 		Iss: s.Issuer, Sub: a.ID, Aud: c.ID, Azp: c.ID, Exp: now.Add(idTokenLife).Unix(), Iat: now.Unix(), Nonce: nonce,
-		AuthTime: g.AuthTime.Unix(), AMR: g.AMR,
+		AuthTime: g.AuthTime.Unix(), AMR: g.AMR, ACR: g.ACR,
 	}}
 	if c.IDTokenAlg == string(keys.ES256) {
 		id.alg = keys.ES256

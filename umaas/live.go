@@ -35,13 +35,26 @@ func (s *Service) liveness(r Reader, g Grant, now time.Time) (liveness, error) {
 	if err := s.people(r, g, &l); err != nil || l.reason != "" {
 		return l, err
 	}
+	if gone, err := signInGone(r, g.Claims); err != nil || gone {
+		l.reason = ReasonIssuer
+		return l, err
+	}
 	if len(g.Permissions) == 0 {
 		if g.Kind == GrantRPT || g.Kind == "" {
 			l.reason = ReasonNothingAsked
 		}
 		return l, nil
 	}
-	q := Question{Now: now, Owner: g.Owner, Client: l.client, PartyAccount: l.party, Language: s.Scopes, purposeKept: true}
+	q := Question{Now: now, Owner: g.Owner, Client: l.client, PartyAccount: l.party, Language: s.Scopes, purposeKept: true, BreakGlass: g.BreakGlass, Emergency: s.Limits.Emergency}
+	said, err := counting(r, g.Claims)
+	if err != nil {
+		return l, err
+	}
+	if q.Claims, q.Emails = said.claims, said.emails; said.broken {
+		l.reason = ReasonDisabled // the issuer whose word the grant rests on (SEC-17, SEC-38)
+		return l, nil
+	}
+	q.ACR = g.ACR
 	for _, p := range g.Permissions {
 		got, res, err := s.effective(r, q, g, p)
 		if err != nil {
@@ -99,7 +112,7 @@ func (s *Service) people(r Reader, g Grant, l *liveness) error {
 			return err
 		}
 		if id == g.Party {
-			l.party = &a
+			l.party = s.ownWord(a)
 		}
 	}
 	return nil
@@ -168,9 +181,9 @@ func (s *Service) loadBase(r Reader, rs ClientID, res Resource, policies func(Re
 			return &AskedBase{}, err
 		}
 		if a == res.Owner {
-			b := &AskedBase{Resource: record, Account: &account}
+			b := &AskedBase{Resource: record, Account: s.ownWord(account)}
 			if owner != res.Owner {
-				b.Policies, err = policies(record, &account)
+				b.Policies, err = policies(record, b.Account)
 			}
 			return b, err
 		}

@@ -18,13 +18,14 @@ const (
 	pathResourceSet   = "/resource_set/"
 	pathClaims        = "/claims"
 	pathAccessEvents  = "/access-events"
+	pathEvents        = "/events"
 	pathGrantsConsume = "/grants/consume"
 )
 
 // Metadata is the discovery document (RFC 8414 §2, Grant §2, FedAuthz §2, OpenID Connect Discovery §3). It is the same for
 // every caller and names only what works (SEC-74).
 func (s *Service) Metadata() uma.Metadata {
-	return uma.Metadata{
+	return s.profileMetadata(s.bindingMetadata(uma.Metadata{
 		Issuer:                       s.Issuer,
 		AuthorizationEndpoint:        s.Issuer + pathAuthorize,
 		TokenEndpoint:                s.Issuer + pathToken,
@@ -37,8 +38,10 @@ func (s *Service) Metadata() uma.Metadata {
 		ResourceRegistrationEndpoint: s.Issuer + pathResourceSet,
 		ClaimsInteractionEndpoint:    s.Issuer + pathClaims,
 		AccessEventsEndpoint:         s.Issuer + pathAccessEvents,
+		EventFeedEndpoint:            s.Issuer + pathEvents,
 		GrantConsumptionEndpoint:     s.Issuer + pathGrantsConsume,
-		ScopesSupported:              []string{scopeOpenID, scopeProfile, scopeFHIRUser, scopeOffline, uma.ScopeProtection},
+		UMAProfilesSupported:         s.formatURIs(), // Grant §2, G-038
+		ScopesSupported:              []string{scopeOpenID, scopeProfile, scopeFHIRUser, scopeOffline, uma.ScopeProtection, ScopeOwner},
 		ResponseTypesSupported:       []string{responseCode},
 		ResponseModesSupported:       []string{responseModeQuery},
 		GrantTypesSupported: []string{
@@ -52,8 +55,9 @@ func (s *Service) Metadata() uma.Metadata {
 		TokenEndpointAuthSigningAlgValuesSupported: keys.AssertionAlgorithms(),
 		CodeChallengeMethodsSupported:              []string{"S256"},
 		AuthorizationResponseIssParameterSupported: true,
-		ClaimsSupported:                            []string{"sub", "iss", "aud", "azp", "exp", "iat", "auth_time", "nonce", "name", "fhirUser"},
-	}
+		ClaimsSupported:                            []string{"sub", "iss", "aud", "azp", "exp", "iat", "auth_time", "acr", "nonce", "name", "fhirUser"},
+		ACRValuesSupported:                         []string{ACRPassword}, // what signing in here can reach; others by trusted issuers
+	}))
 }
 
 // JWKS is the public key set (RFC 7517 §5), ready to be sent.

@@ -9,6 +9,7 @@ import (
 
 // HomeView is the owner's first page.
 type HomeView struct {
+	Emergencies                 []RequestView // emergency access of the last 30 days, newest first: before all else
 	Waiting                     []RequestView // checked apps first
 	Shares                      []ShareView   // in force
 	Recent                      []HistoryEntry
@@ -24,93 +25,13 @@ type HistoryEntry struct {
 }
 
 const (
-	homeRecent   = 5
-	usesWindow   = 1000 // newest events looked at for "last used"
-	maxHistory   = 500  // entries of one page
-	auditPage    = 200
-	maxShareable = 2000
+	homeRecent    = 5
+	emergencyNews = 30 * day
+	usesWindow    = 1000 // newest events looked at for "last used"
+	maxHistory    = 500  // entries of one page
+	auditPage     = 200
+	maxShareable  = 2000
 )
-
-// Home gathers the first page.
-func (s *Service) Home(ctx context.Context, owner AccountID) (HomeView, error) {
-	var v HomeView
-	inbox, err := s.Inbox(ctx, owner, Key{})
-	if err != nil {
-		return v, err
-	}
-	now := s.Now()
-	for _, unchecked := range []bool{false, true} {
-		for _, r := range inbox {
-			if r.open(now) && r.App.Dynamic == unchecked {
-				v.Waiting = append(v.Waiting, r)
-			}
-		}
-	}
-	shares, err := s.Shares(ctx, owner)
-	if err != nil {
-		return v, err
-	}
-	people, apps, organizations := map[string]bool{}, map[ClientID]bool{}, map[Claim]bool{}
-	for _, share := range shares {
-		if !share.InForce(now) {
-			continue
-		}
-		v.Shares = append(v.Shares, share)
-		switch who := share.Policy.Who; {
-		case share.Origin == OriginConsent:
-			apps[share.Client] = true
-		case who.Kind == WhoClient:
-			apps[who.Client] = true
-		case who.Kind == WhoClaim:
-			organizations[who.Claim] = true
-		default:
-			people[string(who.Account)+"\x00"+who.Email] = true
-		}
-	}
-	v.People, v.Apps, v.Organizations = len(people), len(apps), len(organizations)
-	history, err := s.History(ctx, owner, Key{}, auditPage)
-	if err != nil {
-		return v, err
-	}
-	for _, e := range history {
-		if e.Type == EventAccess && len(v.Recent) < homeRecent {
-			v.Recent = append(v.Recent, e)
-		}
-	}
-	return v, nil
-}
-
-// History pages the owner's events, newest first.
-func (s *Service) History(ctx context.Context, owner AccountID, before Key, limit int) ([]HistoryEntry, error) {
-	if owner == "" {
-		return nil, ErrNotFound
-	}
-	limit = min(max(limit, 1), maxHistory)
-	var out []HistoryEntry
-	err := s.Store.View(ctx, func(r Reader) error {
-		out = nil
-		events, err := r.Audit(owner, before, limit)
-		if err != nil {
-			return fmt.Errorf("read history: %w", err)
-		}
-		names := directory{reader: r}
-		for _, e := range events {
-			entry := HistoryEntry{AuditEvent: e}
-			if entry.ActorName, err = names.account(e.Actor); err != nil {
-				return err
-			}
-			if entry.AppName, err = names.client(e.Client); err != nil {
-				return err
-			}
-			if entry.Label, err = names.resource(owner, e.RS, e.Resource); err != nil {
-				return err
-			}
-			out = append(out, entry)
-		}
-		return nil
-	})
-	return out, err
-}
 
 // directory looks names up once per page.
 type directory struct {
@@ -176,10 +97,18 @@ func (d *directory) resource(owner AccountID, rs ClientID, id ResourceID) (strin
 // Shareable lists the owner's sets with everything she could share of each: all that is registered, or of a derived set
 // what the standing right under it carries.
 func (s *Service) Shareable(ctx context.Context, owner AccountID) ([]RecordView, error) {
+	return s.Acting(owner, owner).Shareable(ctx)
+}
+
+// Shareable lists the owner's sets with everything that can be shared of each.
+func (a Acting) Shareable(ctx context.Context) ([]RecordView, error) {
 	var out []RecordView
-	err := s.Store.View(ctx, func(r Reader) error {
-		var err error
-		out, err = s.shareable(r, owner)
+	err := a.s.Store.View(ctx, func(r Reader) error {
+		err := a.may(r, guardShares)
+		if err != nil {
+			return err
+		}
+		out, err = a.s.shareable(r, a.owner)
 		return err
 	})
 	return out, err
@@ -199,8 +128,9 @@ func (s *Service) shareable(r Reader, owner AccountID) ([]RecordView, error) {
 		if err != nil {
 			return nil, err
 		}
-		rights := s.grantable(res, base, Right{Scopes: res.Description.Scopes})
-		if len(res.Description.Scopes) == 0 {
+		all := withoutScope(res.Description.Scopes, ScopeBreakGlass) // comes with emergency access and no other way
+		rights := s.grantable(res, base, Right{Scopes: all})
+		if len(all) == 0 {
 			rights = nil
 		}
 		out = append(out, RecordView{Resource: res, Label: labelOf(res), Items: s.describeRights(rights)})

@@ -13,18 +13,24 @@ type PolicyID string
 // Policy is one decision of an owner: who may have which scopes on which of her resources, with which app, for which
 // purpose, until when. Consent to an app, an approved request and a share are all policies; they differ by Origin alone.
 type Policy struct {
-	ID       PolicyID
-	Owner    AccountID
-	Who      Who
-	Client   ClientID // "" any app the party uses
-	Rules    []Rule
-	Purposes []string  // empty: any
-	NotAfter time.Time // zero: no end
-	Origin   Origin
-	Request  Key    // the request it answers
-	Label    string // the owner's words
-	Created  time.Time
-	Revoked  time.Time // zero while in force
+	ID         PolicyID
+	Owner      AccountID
+	Who        Who
+	Client     ClientID // "" any app the party uses
+	Rules      []Rule
+	Purposes   []string  // empty: any
+	NotAfter   time.Time // zero: no end
+	Origin     Origin
+	Request    Key       // the request it answers
+	Label      string    // the owner's words
+	By         AccountID // the delegate who made it, "" the owner herself
+	Also       []Claim   // further claims the party must have, all of them (SEC-19)
+	MinACR     string    // sign-in this policy asks for (step-up), "" any
+	Terms      string    // what the party must agree to first, word by word; "" nothing
+	BreakGlass bool      // counts in a declared emergency alone, and covers the scope btg (HEART FHIR-UMA2 §4.1)
+	Invitation Key       // the invitation it came from
+	Created    time.Time
+	Revoked    time.Time // zero while in force
 }
 
 // Rule is what a policy gives on one resource. All constraints of a rule bind all its scopes.

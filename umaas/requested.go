@@ -105,15 +105,25 @@ func preregistered(l ScopeLanguage, c Client, scope string, right Right, registe
 // question gathers what the assessment looks at, all in the caller's transaction.
 func (s *Service) question(r Reader, t Ticket, c Client, resources map[ResourceID]Resource, now time.Time) (Question, error) {
 	q := Question{Now: now, Owner: t.Owner, Client: c, Party: t.Party, Purpose: t.Purpose, Decoy: t.Decoy, Language: s.Scopes}
+	q.BreakGlass, q.Emergency = t.BreakGlass && t.Note != "", s.Limits.Emergency
 	if q.Party == nil && actsForItself(c) {
 		q.Party = &Party{Account: c.Account}
 	}
+	q.Said, q.StepUpAge = t.Answers, s.Limits.Flow+s.Limits.Ticket+stepUpMaxAge
 	if q.Party != nil {
+		q.ACR = q.Party.ACR
 		a, err := r.Account(q.Party.Account)
 		if gone, err := absent(err); err != nil {
 			return q, fmt.Errorf("read party: %w", err)
 		} else if !gone {
-			q.PartyAccount = &a
+			q.PartyAccount = s.ownWord(a)
+		}
+		said, err := counting(r, q.Party.Claims)
+		if err != nil {
+			return q, err
+		}
+		if q.Claims, q.Emails = said.claims, said.emails; said.broken {
+			q.Party, q.PartyAccount, q.Claims, q.Emails = nil, nil, nil, nil // who she is was said by somebody who counts no more (SEC-17)
 		}
 	}
 	if !t.Request.IsZero() {
@@ -127,7 +137,7 @@ func (s *Service) question(r Reader, t Ticket, c Client, resources map[ResourceI
 		}
 	}
 	var err error
-	q.Asked, err = s.asked(r, t, q.PartyAccount, c, resources)
+	q.Asked, err = s.asked(r, t, q.requester(), resources)
 	return q, err
 }
 
@@ -139,8 +149,8 @@ func actsForItself(c Client) bool {
 }
 
 // asked loads policies and bases. Its cost follows the ticket, not how much the owner shares otherwise (SEC-48).
-func (s *Service) asked(r Reader, t Ticket, party *Account, c Client, resources map[ResourceID]Resource) ([]AskedPermission, error) {
-	whos := whoKeys(party, c)
+func (s *Service) asked(r Reader, t Ticket, by requester, resources map[ResourceID]Resource) ([]AskedPermission, error) {
+	whos := by.names()
 	policies := map[ResourceID][]Policy{}
 	bases := map[ResourceID]*AskedBase{}
 	out := make([]AskedPermission, 0, len(t.Permissions))

@@ -13,8 +13,9 @@ import (
 // Resource sets of the decoy kind (decisions 6): registered by a resource server, never shared, and a ticket for one never
 // leads anywhere.
 const (
-	typeDecoy  = "urn:umaas:resource:decoy"
-	levelDecoy = "decoy"
+	typeDecoy   = "urn:umaas:resource:decoy"
+	levelDecoy  = "decoy"
+	levelRecord = "record"
 )
 
 const (
@@ -40,8 +41,15 @@ func (s *Service) CreateResource(ctx context.Context, p PAT, d uma.ResourceDescr
 		return "", err
 	}
 	r := Resource{ID: ResourceID(s.handles.ID(key)), Owner: p.Owner, RS: p.RS, Description: kept(d), Created: now, Updated: now}
+	policy, err := s.newPolicyID(now)
+	if err != nil {
+		return "", err
+	}
 	err = s.Store.Update(ctx, func(tx Tx) error {
-		return tx.PutResource(r)
+		if err := tx.PutResource(r); err != nil {
+			return err
+		}
+		return s.defaultEmergency(tx, r, policy, now) // H-17: without one a new record is shared with nobody
 	})
 	if err != nil {
 		return "", fmt.Errorf("store resource: %w", err)

@@ -8,7 +8,7 @@ import (
 	"github.com/umaas/umaas/umaas/uma"
 )
 
-// Revoke ends a token (RFC 7009 §2): access or refresh, by its own client. The whole grant ends with either, so that
+// Revoke ends a token (RFC 7009 §2): access, refresh or PCT, by its own client. The whole grant ends with either, so that
 // nothing of it survives at a resource server. A token that is unknown, over or another client's is answered as done
 // (§2.2); token_type_hint, "pct" included, changes nothing (G-104). It returns after the commit (SEC-56).
 func (s *Service) Revoke(ctx context.Context, r TokenRequest) error {
@@ -31,7 +31,10 @@ func (s *Service) Revoke(ctx context.Context, r TokenRequest) error {
 	now := s.Now()
 	err = s.Store.Update(ctx, func(tx Tx) error {
 		t, err := b.find(tx, now)
-		if errors.Is(err, ErrNotFound) || err == nil && t.Client != client.ID {
+		if errors.Is(err, ErrNotFound) {
+			return s.revokePCT(tx, b, client.ID, r.RequestID, now)
+		}
+		if err == nil && t.Client != client.ID {
 			return nil
 		}
 		if err != nil {

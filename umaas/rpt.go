@@ -36,6 +36,11 @@ type Grant struct {
 	Revoked     time.Time
 	AuthTime    time.Time
 	AMR         []string // how the party signed in (RFC 8176)
+	ACR         string
+	Claims      []Claim      // what trusted issuers stated about the party; each counts while its issuer is trusted (SEC-17)
+	Confirm     Confirmation // every token of the grant is bound to this key
+	BreakGlass  bool         // given in an emergency the party declared; told to the owner first
+	Purpose     string       // purpose of use the party stated
 	Created     time.Time
 	Expires     time.Time // end of the grant; refresh tokens do not outlive it
 }
@@ -90,7 +95,8 @@ type Code struct {
 	RedirectURI string
 	Challenge   string
 	Nonce       string
-	Grant       Key // already stored, not yet given out
+	Grant       Key    // already stored, not yet given out
+	JKT         string // thumbprint of the DPoP key the request was bound to (RFC 9449 §10)
 	Used        time.Time
 	Expires     time.Time
 }

@@ -9,6 +9,9 @@ type Session struct {
 	Account  AccountID
 	AuthTime time.Time
 	AMR      []string // RFC 8176
+	ACR      string
+	Upstream Identity // the trusted issuer's word this sign-in rests on; zero: this server's own
+	Claims   []Claim  // what that issuer stated at this sign-in
 	Created  time.Time
 	Expires  time.Time
 }

@@ -15,7 +15,7 @@ func (s *Service) CreateSession(ctx context.Context, a AccountID, amr []string) 
 	if err != nil {
 		return "", Session{}, err
 	}
-	sess := Session{Key: key, Secret: hash, Account: a, AuthTime: now, AMR: amr, Created: now, Expires: now.Add(s.Limits.Session)}
+	sess := Session{Key: key, Secret: hash, Account: a, AuthTime: now, AMR: amr, ACR: acrOf(amr), Created: now, Expires: now.Add(s.Limits.Session)}
 	err = s.Store.Update(ctx, func(tx Tx) error {
 		account, err := tx.Account(a)
 		if err != nil {
@@ -60,7 +60,10 @@ func (s *Service) Session(ctx context.Context, cookie string) (Session, Account,
 		if err == nil && (a.Disabled || !sess.Created.After(ended)) {
 			return ErrNotFound
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		return upstreamStands(r, sess, a)
 	})
 	if err != nil {
 		return Session{}, Account{}, fmt.Errorf("session: %w", err)

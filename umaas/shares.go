@@ -19,24 +19,32 @@ type ShareView struct {
 
 const maxPolicies = 2000 // listed for one owner
 
-// Shares lists all policies of an owner, newest first, ended ones included.
+// Shares lists all policies of an owner.
 func (s *Service) Shares(ctx context.Context, owner AccountID) ([]ShareView, error) {
+	return s.Acting(owner, owner).Shares(ctx)
+}
+
+// Shares lists all policies of the owner, newest first, ended ones included.
+func (a Acting) Shares(ctx context.Context) ([]ShareView, error) {
 	var out []ShareView
-	err := s.Store.View(ctx, func(r Reader) error {
+	err := a.s.Store.View(ctx, func(r Reader) error {
 		out = nil
-		used, err := uses(r, owner)
+		if err := a.may(r, guardShares); err != nil {
+			return err
+		}
+		used, err := uses(r, a.owner)
 		if err != nil {
 			return err
 		}
 		names := directory{reader: r}
 		var after PolicyID
 		for len(out) < maxPolicies {
-			page, err := r.Policies(owner, after, pageLimit)
+			page, err := r.Policies(a.owner, after, pageLimit)
 			if err != nil {
 				return fmt.Errorf("list policies: %w", err)
 			}
 			for _, p := range page {
-				v, err := s.shareView(r, &names, p, used[p.ID])
+				v, err := a.s.shareView(r, &names, p, used[p.ID])
 				if err != nil {
 					return err
 				}
@@ -53,12 +61,20 @@ func (s *Service) Shares(ctx context.Context, owner AccountID) ([]ShareView, err
 	return out, err
 }
 
-// Share shows one. A foreign id is ErrNotFound like an unknown one.
+// Share shows one policy of an owner.
 func (s *Service) Share(ctx context.Context, owner AccountID, id PolicyID) (ShareView, error) {
+	return s.Acting(owner, owner).Share(ctx, id)
+}
+
+// Share shows one. A foreign id is ErrNotFound like an unknown one.
+func (a Acting) Share(ctx context.Context, id PolicyID) (ShareView, error) {
 	var v ShareView
-	err := s.Store.View(ctx, func(r Reader) error {
+	err := a.s.Store.View(ctx, func(r Reader) error {
+		if err := a.may(r, guardShares); err != nil {
+			return err
+		}
 		var err error
-		v, err = s.share(r, owner, id)
+		v, err = a.s.share(r, a.owner, id)
 		return err
 	})
 	return v, err
@@ -113,62 +129,15 @@ func whoWords(names *directory, w Who) (string, error) {
 	}
 }
 
-// NarrowShare leaves of a share what items name (ids of its ShareView) and ends it sooner if until says so; a zero until keeps
-// the end. Wider is impossible. Live tokens feel it at their next use. Errors: ErrNotFound, ErrBadAnswer, ErrNothingChosen.
+// NarrowShare leaves of a share what items name (ids of its ShareView) and ends it sooner if until says so.
 func (s *Service) NarrowShare(ctx context.Context, owner AccountID, id PolicyID, items []string, until time.Time, requestID string) error {
-	now := s.Now()
-	return s.Store.Update(ctx, func(tx Tx) error {
-		p, err := tx.Policy(owner, id)
-		if err != nil {
-			return err
-		}
-		if !p.InForce(now) {
-			return ErrNotFound
-		}
-		switch {
-		case until.IsZero():
-		case !until.After(now):
-			return fmt.Errorf("%w: the end lies in the past; stop the share instead", ErrBadAnswer)
-		case !p.NotAfter.IsZero() && until.After(p.NotAfter):
-			return fmt.Errorf("%w: a share cannot be made longer", ErrBadAnswer)
-		default:
-			p.NotAfter = until
-		}
-		shown, err := s.ruleRecords(tx, owner, p.Rules)
-		if err != nil {
-			return err
-		}
-		if p.Rules, err = chosen(shown, items); err != nil {
-			return err
-		}
-		if err := tx.PutPolicy(p); err != nil {
-			return fmt.Errorf("narrow share: %w", err)
-		}
-		return s.tell(tx, now, shareEvent(EventShareNarrowed, p, requestID))
-	})
+	_, err := s.Acting(owner, owner).NarrowShare(ctx, id, Narrowing{Items: items, ByItems: true, Until: until}, requestID)
+	return err
 }
 
-// StopShare ends a share at once and for good (SEC-35); a second call changes nothing.
+// StopShare ends a share at once and for good.
 func (s *Service) StopShare(ctx context.Context, owner AccountID, id PolicyID, requestID string) (ShareView, error) {
-	now := s.Now()
-	var v ShareView
-	err := s.Store.Update(ctx, func(tx Tx) error {
-		p, err := tx.Policy(owner, id)
-		if err != nil {
-			return err
-		}
-		if p.Revoked.IsZero() {
-			p.Revoked = now
-			if err := tx.PutPolicy(p); err != nil {
-				return fmt.Errorf("stop share: %w", err)
-			}
-			if err := s.tell(tx, now, shareEvent(EventShareStopped, p, requestID)); err != nil {
-				return err
-			}
-		}
-		v, err = s.share(tx, owner, id)
-		return err
-	})
+	v, _, err := s.Acting(owner, owner).StopShare(ctx, id, requestID)
 	return v, err
 }
 
@@ -177,5 +146,12 @@ func shareEvent(kind string, p Policy, requestID string) AuditEvent {
 	if len(p.Rules) > 0 {
 		e.RS, e.Resource = p.Rules[0].RS, p.Rules[0].Resource
 	}
+	return e
+}
+
+// shareEvent names who did it: the history of an owner tells a delegate's acts from her own.
+func (a Acting) shareEvent(kind string, p Policy, requestID string) AuditEvent {
+	e := shareEvent(kind, p, requestID)
+	e.Actor = a.actor
 	return e
 }

@@ -9,7 +9,7 @@ import (
 // ErrNotFound is returned for what is absent or expired; there is no difference.
 var ErrNotFound = errors.New("not found")
 
-// ErrExists is returned when a unique value (login, verified address) is taken.
+// ErrExists is returned when a unique value (login, verified address, identity) is taken.
 var ErrExists = errors.New("already exists")
 
 // Store keeps everything the server knows. The function given to Update may run more than once and has no other effects
@@ -34,6 +34,11 @@ type Reader interface {
 	SessionReader
 	AuditReader
 	SettingReader
+	IssuerReader
+	PCTReader
+	InvitationReader
+	DelegationReader
+	FeedReader
 }
 
 // Tx is a writing transaction.
@@ -49,6 +54,11 @@ type Tx interface {
 	SessionWriter
 	AuditWriter
 	SettingWriter
+	IssuerWriter
+	PCTWriter
+	InvitationWriter
+	DelegationWriter
+	FeedWriter
 }
 
 // AccountReader finds accounts.
@@ -56,10 +66,11 @@ type AccountReader interface {
 	Account(id AccountID) (Account, error)
 	AccountByLogin(login string) (Account, error)
 	AccountByEmail(email string) (Account, error) // verified addresses only
+	AccountByIdentity(id Identity) (Account, error)
 	Accounts(after AccountID, limit int) ([]Account, error)
 }
 
-// AccountWriter keeps accounts; PutAccount keeps login and verified address unique (ErrExists).
+// AccountWriter keeps accounts; PutAccount keeps login, verified address and identities unique (ErrExists).
 type AccountWriter interface {
 	PutAccount(a Account) error
 	DeleteAccount(id AccountID) error

@@ -26,13 +26,29 @@ type Ticket struct {
 	Interval    int              // seconds asked of the client between polls
 	NotBefore   time.Time        // a poll before this doubles the interval (decisions 7)
 	Decoy       bool             // never leads anywhere (decisions 6)
+	Confirm     Confirmation     // key the process is bound to since a bound client first presented the ticket (SEC-03, SEC-33)
+	Remember    bool             // the party agreed to a PCT when asked (Grant §3.3.3, §6.2)
+	BreakGlass  bool             // the party declared an emergency in this process
+	Until       time.Time        // nothing given here lasts longer: the end of a pushed permission ticket; zero: no such end
+	Answers     []Claim          // what the party stated about herself while asked (questionnaire, terms); Issuer is ""
 	Expires     time.Time
 }
 
-// Party is the requesting party of one process: an account of this server, with the claims that count for her.
+// Party is the requesting party of one process: an account of this server, with the claims about her that trusted issuers
+// stated in this process. What this server itself states stands in the account and is not repeated here.
 type Party struct {
 	Account  AccountID
 	Claims   []Claim
 	AuthTime time.Time
 	AMR      []string
+	ACR      string
 }
+
+// Confirmation is the key a token is bound to (RFC 7800 cnf): at most one member is set. The zero value is a bearer token.
+type Confirmation struct {
+	JKT string // thumbprint of the DPoP key (RFC 9449 §6.1)
+	X5T string // SHA-256 thumbprint of the client's certificate (RFC 8705 §3.1)
+}
+
+// Bound reports a key.
+func (c Confirmation) Bound() bool { return c != Confirmation{} }

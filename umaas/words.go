@@ -44,7 +44,10 @@ func cleanText(text string) string {
 }
 
 // told is the sentence the owner will read about who asks, shown to the party before she sends anything (pages.md PG-05).
-func told(a Account, app AppView) string {
+func told(a Account, app AppView) string { return aboutHer(a) + askingThrough(app) }
+
+// aboutHer is her name with what this server itself states.
+func aboutHer(a Account) string {
 	who := cleanText(a.Name)
 	if who == "" {
 		who = "Someone without a name here"
@@ -60,7 +63,11 @@ func told(a Account, app AppView) string {
 			who += ", " + cleanText(c.Value)
 		}
 	}
-	return fmt.Sprintf("%s asks through %s to see or use information in your record.", who, app.Name)
+	return who
+}
+
+func askingThrough(app AppView) string {
+	return fmt.Sprintf(" asks through %s to see or use information in your record.", app.Name)
 }
 
 // appOf is a client as a person should see it.

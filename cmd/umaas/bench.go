@@ -32,7 +32,7 @@ growth with the number of registered sets, readiness and memory. Needs Linux (/p
 	c.Flags().IntVar(&o.Connections, "connections", 64, "connections at the same time")
 	c.Flags().IntVar(&o.Flows, "flows", 20_000, "flows a measurement")
 	c.Flags().IntVar(&o.Sets, "sets", 1_000_000, "the large number of registered sets")
-	c.Flags().StringSliceVar(&o.Only, "only", nil, "tokens, durability, growth, footprint")
+	c.Flags().StringSliceVar(&o.Only, "only", nil, "tokens, durability, growth, shares, footprint")
 
 	s := bench.ServeOptions{}
 	var profile string
@@ -55,6 +55,7 @@ growth with the number of registered sets, readiness and memory. Needs Linux (/p
 	serve.Flags().BoolVar(&s.NoSync, "no-sync", false, "leave out fsync")
 	serve.Flags().BoolVar(&s.Bare, "bare", false, "net/http alone")
 	serve.Flags().IntVar(&s.Sets, "sets", 1000, "registered sets")
+	serve.Flags().IntVar(&s.Shares, "shares", 200, "shares of the app")
 	serve.Flags().StringVar(&profile, "cpuprofile", os.Getenv("UMAAS_TEST_CPUPROFILE"), "write a CPU profile here")
 	c.AddCommand(serve)
 	return c

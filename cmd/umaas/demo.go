@@ -18,7 +18,7 @@ import (
 
 func demoCommand() *cobra.Command {
 	o := demo.Options{}
-	var asJSON, walk, verbose bool
+	var asJSON, walk, verbose, second bool
 	c := &cobra.Command{
 		Use: "demo", Short: "The whole idea on this machine: servers, sample people, the Flu Clinic app", Args: cobra.NoArgs,
 		Long: `Starts the authorization server, the gateway with its resolver before an embedded FHIR server, and the
@@ -30,7 +30,9 @@ another window to see requests, narrow them, and stop sharing.
 Everything lives in a folder that is thrown away at the end, unless --data names one to keep.`,
 		Example: `  umaas demo
   umaas demo --walk                    take the main job by itself, tell each step, exit
+  umaas demo --walk --dpop             the same with tokens that are worth nothing without the app's key
   umaas demo --load ./bundles          your own FHIR bundles; people are made for the patients in them
+  umaas demo --second-issuer           one patient's record is guarded by another authorization server
   umaas demo --json | jq .people       one line for scripts, at readiness`,
 		RunE: func(c *cobra.Command, _ []string) (err error) {
 			remove := func() error { return nil }
@@ -39,6 +41,9 @@ Everything lives in a folder that is thrown away at the end, unless --data names
 					return err
 				}
 				remove = func() error { return os.RemoveAll(o.Data) }
+			}
+			if second {
+				o.Second = "listed"
 			}
 			o.Logger = slog.New(slog.DiscardHandler)
 			if verbose {
@@ -54,7 +59,7 @@ Everything lives in a folder that is thrown away at the end, unless --data names
 			}
 			switch {
 			case walk:
-				err = (&demo.Walk{World: d.World, Out: c.OutOrStdout(), Transport: http.DefaultTransport}).Run(c.Context())
+				err = (&demo.Walk{World: d.World, DPoP: o.DPoP, Out: c.OutOrStdout(), Transport: http.DefaultTransport}).Run(c.Context())
 			case asJSON:
 				err = errors.Join(json.NewEncoder(c.OutOrStdout()).Encode(d.World), d.Wait(c.Context()))
 			default:
@@ -69,8 +74,10 @@ Everything lives in a folder that is thrown away at the end, unless --data names
 	f.StringVar(&o.Load, "load", "", "folder of FHIR bundles instead of the sample people")
 	f.IntVar(&o.Port, "port", 8090, "authorization server's port; the next two are the resource server's and the app's; 0: any")
 	f.StringVar(&o.RPTFormat, "rpt-format", "", "opaque (default) or jwt")
+	f.BoolVar(&o.DPoP, "dpop", false, "the app binds its tokens to a key of its own (RFC 9449)")
 	f.BoolVar(&asJSON, "json", false, "print one line of JSON at readiness")
 	f.BoolVar(&walk, "walk", false, "take the main job by itself and exit")
+	f.BoolVar(&second, "second-issuer", false, "start a second authorization server, which one patient lets guard her record")
 	f.BoolVar(&verbose, "verbose", false, "log to standard error")
 	return c
 }
@@ -93,6 +100,12 @@ func welcome(out io.Writer, w demo.World) {
 	say("  FHIR base, protected         %s", w.FHIRBase)
 	say("  Authorization server         %s", w.Issuer)
 	say("")
+	if s := w.Second; s != nil {
+		say("  Another guard's pages        %s/me", s.Issuer)
+		say("    guards the record of %s, who signs in there as %s, password %s", s.Person.Name, s.Person.Login, s.Person.Password)
+		say("    who guards my record       %s/guard", w.RS)
+		say("")
+	}
 	say("  %-20s %-10s %-14s %s", "Sign in as", "user name", "password", "who")
 	for _, p := range w.People {
 		who := p.FHIRUser

@@ -56,7 +56,7 @@ func TestDemoJSON(t *testing.T) {
 // TestDemoThrowsAway holds that a demo without --data leaves nothing behind.
 func TestDemoThrowsAway(t *testing.T) {
 	tmp := t.TempDir()
-	c := start(t, []string{"TMPDIR=" + tmp}, "demo", "--walk", "--rpt-format", "jwt")
+	c := start(t, []string{"TMPDIR=" + tmp}, "demo", "--walk", "--rpt-format", "jwt", "--second-issuer")
 	if code := c.ended(t); code != 0 {
 		t.Errorf("exit code %d\n%s", code, c.errs)
 	}

@@ -65,6 +65,11 @@ func (d *doctor) examine(ctx context.Context, c config.Config) error {
 		if c.Gateway.Issuer != "" && c.Gateway.Issuer != c.AS.Issuer {
 			d.issuer(ctx, c.Gateway.Issuer)
 		}
+		for _, i := range c.Gateway.Issuers {
+			d.issuer(ctx, i.Issuer)
+			d.protects(ctx, i)
+		}
+		d.foreign(c.Gateway)
 		d.listener("gateway", c.Gateway.Listener)
 		d.reach(ctx, "gateway at "+c.Gateway.Base, c.Gateway.Base+"/.well-known/oauth-protected-resource", "start `umaas serve`, and lead this origin to gateway.listen")
 		if c.Gateway.Upstream != "" {

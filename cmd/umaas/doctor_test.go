@@ -21,7 +21,7 @@ func TestDoctor(t *testing.T) {
 	t.Run("serving", func(t *testing.T) {
 		running(t, file)
 		out := must(t, "", "doctor", "--config", file)
-		if strings.Contains(out, "MEND") || !strings.HasSuffix(out, "all well\n") || strings.Count(out, "ok    ") != 7 {
+		if strings.Contains(out, "MEND") || !strings.HasSuffix(out, "all well\n") || strings.Count(out, "ok    ") != 8 {
 			t.Errorf("%s", out)
 		}
 	})
@@ -82,6 +82,21 @@ func (n internet) RoundTrip(r *http.Request) (*http.Response, error) {
 	return res, nil
 }
 
+// TestDoctorTellsWhoMayGuard: the operator reads in words what patients may choose.
+func TestDoctorTellsWhoMayGuard(t *testing.T) {
+	for policy, want := range map[string]string{
+		"": "patients cannot choose another authorization server", "none": "patients cannot choose another authorization server",
+		"listed": "patients may let 1 listed servers guard their records", "any": "patients may let any server they name guard their records",
+	} {
+		var out bytes.Buffer
+		d := doctor{out: &out}
+		d.foreign(config.Gateway{Foreign: policy, Issuers: []config.Issuer{{}}, ForeignPrivate: []string{"10.0.0.0/8"}})
+		if !strings.HasPrefix(out.String(), "ok    "+want) || !strings.Contains(out.String(), "[10.0.0.0/8]") || d.bad != 0 {
+			t.Errorf("%q: %s", policy, &out)
+		}
+	}
+}
+
 // TestDoctorMends spoils a healthy world in one place at a time: exactly that one line says MEND, and what to do.
 func TestDoctorMends(t *testing.T) {
 	const discovery = "https://auth.example/.well-known/uma2-configuration"
@@ -126,6 +141,14 @@ func TestDoctorMends(t *testing.T) {
 		{"another FHIR version", func(n internet, _ *config.Config) {
 			n[metadata] = reply{body: `{"resourceType":"CapabilityStatement","fhirVersion":"5.0.0"}`}
 		}, `FHIR server speaks R4: it says "5.0.0"`, "R4 (4.0.x) alone"},
+		{"second issuer away", func(_ internet, c *config.Config) {
+			c.Gateway.Foreign, c.Gateway.Issuers = "listed", []config.Issuer{{Issuer: "https://guard.example"}}
+		}, "issuer https://guard.example answers: ", "lead this address"},
+		{"second issuer is no guard", func(n internet, c *config.Config) {
+			c.Gateway.Foreign, c.Gateway.Issuers = "listed", []config.Issuer{{Issuer: "https://guard.example"}}
+			n[strings.Replace(discovery, "auth", "guard", 1)] = reply{body: `{"issuer":"https://guard.example","token_endpoint":"https://guard.example/t",
+				"authorization_endpoint":"https://guard.example/a","jwks_uri":"https://guard.example/k","introspection_endpoint":"https://guard.example/i"}`}
+		}, "issuer https://guard.example can guard records: its metadata lack permission_endpoint, resource_registration_endpoint, registration_endpoint (or give", "UMA 2.0"},
 		{"cannot listen", func(_ internet, c *config.Config) { c.AS.Address = "192.0.2.1:8443" }, "as can listen on 192.0.2.1:8443", "choose an address of this machine"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

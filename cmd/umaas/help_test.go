@@ -53,20 +53,8 @@ func TestHelpTeaches(t *testing.T) {
 func checkExample(t *testing.T, line string) {
 	t.Helper()
 	_, after, ok := strings.Cut(line, "umaas ")
-	if !ok {
-		return
-	}
-	args := strings.Fields(after)
-	c, _, err := root().Find(args)
-	if err != nil || c.Name() == "umaas" {
-		t.Errorf("example %q: no such command", line)
-		return
-	}
-	for _, a := range args {
-		name, ok := strings.CutPrefix(a, "--")
-		if ok && c.Flag(name) == nil && c.InheritedFlags().Lookup(name) == nil {
-			t.Errorf("example %q: no flag --%s", line, name)
-		}
+	if why := wrong(after); ok && why != "" {
+		t.Errorf("example %q: %s", line, why)
 	}
 }
 

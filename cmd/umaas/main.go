@@ -59,8 +59,8 @@ Then, for real:
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	c.AddCommand(demoCommand(), serveCommand(), doctorCommand(), fhirCommand(), userCommand(), clientCommand(), keyCommand(),
-		policyCommand(), relationCommand(), appCommand(), explainCommand(), backupCommand(), restoreCommand(), benchCommand(), conformanceCommand(), versionCommand())
+	c.AddCommand(demoCommand(), serveCommand(), doctorCommand(), fhirCommand(), userCommand(), clientCommand(), issuerCommand(), signInCommand(), keyCommand(),
+		policyCommand(), delegationCommand(), relationCommand(), appCommand(), explainCommand(), backupCommand(), restoreCommand(), benchCommand(), conformanceCommand(), versionCommand())
 	return c
 }
 

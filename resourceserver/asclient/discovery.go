@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/umaas/umaas/umaas/uma"
@@ -56,5 +57,37 @@ func (c *Client) discover(ctx context.Context) (uma.Metadata, error) {
 			return uma.Metadata{}, err
 		}
 	}
+	if c.cfg.Foreign {
+		return m, c.atHome(m)
+	}
 	return m, nil
+}
+
+// atHome refuses a foreign server that names endpoints of somebody else (mix-up, RFC 9700 §4.4), or lacks one this server
+// needs to register and to ask its owner.
+func (c *Client) atHome(m uma.Metadata) error {
+	issuer, err := url.Parse(c.cfg.Issuer)
+	if err != nil {
+		return fmt.Errorf("%w: issuer: %w", ErrUntrusted, err)
+	}
+	for name, value := range map[string]string{
+		"token_endpoint": m.TokenEndpoint, "permission_endpoint": m.PermissionEndpoint, "introspection_endpoint": m.IntrospectionEndpoint,
+		"resource_registration_endpoint": m.ResourceRegistrationEndpoint, "authorization_endpoint": m.AuthorizationEndpoint,
+		"registration_endpoint": m.RegistrationEndpoint, "jwks_uri": m.JWKSURI,
+		"urn:umaas:grant_consumption_endpoint": m.GrantConsumptionEndpoint, "urn:umaas:access_events_endpoint": m.AccessEventsEndpoint,
+	} {
+		optional := name == "urn:umaas:grant_consumption_endpoint" || name == "urn:umaas:access_events_endpoint" ||
+			name == "registration_endpoint" && c.cfg.ClientID != ""
+		if value == "" && optional {
+			continue
+		}
+		raw, err := endpoint(name, value)
+		if err != nil {
+			return err
+		}
+		if u, err := url.Parse(raw); err != nil || u.Scheme != issuer.Scheme || u.Host != issuer.Host || u.User != nil {
+			return fmt.Errorf("%w: metadata member %s is not at the server's own origin", ErrUntrusted, name)
+		}
+	}
+	return nil
 }

@@ -124,6 +124,9 @@ func (c *Client) once(ctx context.Context, k call, body []byte, contentType stri
 	}
 	res, err := c.http.Do(req)
 	if err != nil {
+		if errors.Is(err, ErrRefused) {
+			return false, fmt.Errorf("%w: %w", ErrUntrusted, err)
+		}
 		var op *net.OpError
 		dialing := errors.As(err, &op) && op.Op == "dial"
 		return !dialing, fmt.Errorf("%w: %w", ErrUnreachable, err)
@@ -139,6 +142,8 @@ func (k call) read(res *http.Response, out any) error {
 	}
 	raw, err := io.ReadAll(io.LimitReader(res.Body, limit+1))
 	switch {
+	case errors.Is(err, ErrRefused):
+		return fmt.Errorf("%w: %w", ErrUntrusted, err)
 	case err != nil:
 		return fmt.Errorf("%w: read answer: %w", ErrUnreachable, err)
 	case int64(len(raw)) > limit:

@@ -33,6 +33,10 @@ import (
 //	a <client id>                       app
 //	b <sha256 of redirect URI> <client> apps by redirect URI
 //	t <kind> <time><random>             handle, sealed; time is its end, so that the oldest come first
+//	g <person>                          account that guards what is hers, where it is not her home account
+//	h <account>                         person whose account it is
+//	i <sha256 of issuer>                authorization server with linked accounts
+//	n <patient> <holder> <person>       leave of a record's holder for a person of another authorization server
 //	e <iss> <time><random>              access events of one owner; time is when they came in
 func key(parts ...string) []byte { return []byte(strings.Join(parts, "\x00")) }
 

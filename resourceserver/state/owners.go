@@ -17,6 +17,7 @@ type credentialsRecord struct {
 	Secret string `json:"s"`
 	Token  string `json:"t,omitempty"`
 	URI    string `json:"u,omitempty"`
+	Key    string `json:"k,omitempty"`
 }
 
 // LoadCredentials implements asclient.CredentialStore.
@@ -30,7 +31,7 @@ func (s *Store) LoadCredentials(ctx context.Context, issuer string) (asclient.Cr
 }
 
 func (r credentialsRecord) credentials() asclient.Credentials {
-	return asclient.Credentials{Issuer: r.Issuer, ClientID: r.ID, ClientSecret: r.Secret, RegistrationToken: r.Token, RegistrationURI: r.URI}
+	return asclient.Credentials{Issuer: r.Issuer, ClientID: r.ID, ClientSecret: r.Secret, RegistrationToken: r.Token, RegistrationURI: r.URI, Key: r.Key}
 }
 
 // SaveNewCredentials implements asclient.CredentialStore: the first to save wins.
@@ -43,10 +44,26 @@ func (s *Store) SaveNewCredentials(ctx context.Context, c asclient.Credentials) 
 		if !errors.Is(err, rs.ErrNotKept) {
 			return err
 		}
-		kept = credentialsRecord{Issuer: c.Issuer, ID: c.ClientID, Secret: c.ClientSecret, Token: c.RegistrationToken, URI: c.RegistrationURI}
+		kept = credentialsRecord{Issuer: c.Issuer, ID: c.ClientID, Secret: c.ClientSecret, Token: c.RegistrationToken, URI: c.RegistrationURI, Key: c.Key}
 		return s.saveSealed(tx, at, kept)
 	})
 	return kept.credentials(), err
+}
+
+// DropCredentials implements asclient.CredentialDropper.
+func (s *Store) DropCredentials(ctx context.Context, issuer, clientID string) error {
+	at := key("c", issuerPart(issuer))
+	return s.engine.Update(ctx, func(tx kv.Tx) error {
+		var kept credentialsRecord
+		err := s.loadSealed(tx, at, &kept)
+		if errors.Is(err, rs.ErrNotKept) || err == nil && (kept.Issuer != issuer || kept.ID != clientID) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		return tx.Delete(at)
+	})
 }
 
 type patRecord struct {
@@ -74,7 +91,10 @@ func (s *Store) PAT(ctx context.Context, o rs.Owner) (rs.PAT, error) {
 	if err := s.engine.View(ctx, func(tx kv.Tx) error { return s.loadSealed(tx, patKey(o), &r) }); err != nil {
 		return rs.PAT{}, err
 	}
-	return r.pat(), nil
+	if p := r.pat(); p.Owner == o { // one server's token never goes to another, however its issuer was chosen
+		return p, nil
+	}
+	return rs.PAT{}, rs.ErrNotKept
 }
 
 // PutPAT implements resourceserver.PATs.

@@ -125,24 +125,26 @@ func (s *Store) PutRegistration(ctx context.Context, g rs.Registration) error {
 	if err := checked(g.ResourceID, string(g.Level), ownerPart(g.Owner)); err != nil {
 		return err
 	}
+	return s.engine.Update(ctx, func(tx kv.Tx) error { return put(tx, g) })
+}
+
+func put(tx kv.Tx, g rs.Registration) error {
 	at := setKey(g.Owner, g.Level, g.Patient)
-	return s.engine.Update(ctx, func(tx kv.Tx) error {
-		if err := displace(tx, g, at); err != nil {
+	if err := displace(tx, g, at); err != nil {
+		return err
+	}
+	if g.Level == rs.LevelRecord {
+		if err := tx.Put(key("p", g.Patient), at); err != nil {
 			return err
 		}
-		if g.Level == rs.LevelRecord {
-			if err := tx.Put(key("p", g.Patient), at); err != nil {
-				return err
-			}
-		}
-		if err := tx.Delete(key("o", ownerPart(g.Owner), "gone", g.ResourceID)); err != nil {
-			return err
-		}
-		if err := tx.Put(idKey(g.Owner.Issuer, g.ResourceID), at); err != nil {
-			return err
-		}
-		return save(tx, at, record(g))
-	})
+	}
+	if err := tx.Delete(key("o", ownerPart(g.Owner), "gone", g.ResourceID)); err != nil {
+		return err
+	}
+	if err := tx.Put(idKey(g.Owner.Issuer, g.ResourceID), at); err != nil {
+		return err
+	}
+	return save(tx, at, record(g))
 }
 
 // displace ends what stands in the way of g: another id under the same meaning, or another holder of the same record.
@@ -174,6 +176,9 @@ func displace(tx kv.Tx, g rs.Registration, at []byte) error {
 	}
 	if err != nil {
 		return err
+	}
+	if g.Owner.Custodian() && other.User != "" {
+		return rs.ErrTaken // claimed while the custodian's was on its way
 	}
 	return end(tx, other)
 }

@@ -23,7 +23,8 @@ type Config struct {
 	AS      AS       `yaml:"as"`
 	Gateway Gateway  `yaml:"gateway"`
 	FHIR    FHIR     `yaml:"fhir"`
-	Health  string   `yaml:"health" validate:"omitempty,host_port"` // address of /healthz and /readyz, on a listener of its own
+	Profile string   `yaml:"profile" validate:"omitempty,oneof=heart"` // heart: HEART UMA2 and FHIR-UMA2, at both servers
+	Health  string   `yaml:"health" validate:"omitempty,host_port"`    // address of /healthz and /readyz, on a listener of its own
 }
 
 // Listener is where a role listens. Without TLS files it must be on loopback, or behind a proxy that ends TLS.
@@ -40,6 +41,36 @@ type AS struct {
 	Issuer   string        `yaml:"issuer" validate:"omitempty,url"`
 	RPTLife  time.Duration `yaml:"rpt_lifetime" validate:"omitempty,min=10s,max=1h"`
 	NoSync   bool          `yaml:"insecure_no_sync"` // benchmarks only: acknowledged writes may be lost
+	Binding  `yaml:",inline"`
+	MTLS     MTLS `yaml:"mtls"`
+
+	Claims         Claims          `yaml:"claims"`
+	TrustedIssuers []TrustedIssuer `yaml:"trusted_issuers" validate:"max=1000,dive"`
+	Undo           time.Duration   `yaml:"undo_window" validate:"omitempty,min=1m,max=24h"` // how long an owner can take an answer back
+	Attention      Attention       `yaml:"attention"`
+}
+
+// Attention is how much may come before an owner; 0 is the default.
+type Attention struct {
+	PerClient   int `yaml:"per_client" validate:"omitempty,min=1,max=200"`  // open requests of one unchecked app
+	Unchecked   int `yaml:"unchecked" validate:"omitempty,min=1,max=200"`   // open requests of all unchecked apps
+	PerParty    int `yaml:"per_party" validate:"omitempty,min=1,max=200"`   // open requests of one party over all owners
+	PerDay      int `yaml:"per_day" validate:"omitempty,min=1,max=200"`     // new requests of one party to one owner in a day
+	Invitations int `yaml:"invitations" validate:"omitempty,min=1,max=200"` // of one owner in a day
+}
+
+// Binding is what both servers can be told of key-bound tokens.
+type Binding struct {
+	Nonces  string   `yaml:"dpop_nonces" validate:"omitempty,oneof=off public all"` // whose DPoP proofs need a nonce; default off
+	Proxies []string `yaml:"client_cert_proxies" validate:"dive,ip|cidr"`           // peers whose Client-Cert header counts (RFC 9440)
+}
+
+// MTLS is the authorization server's second door, which asks for client certificates (RFC 8705 §5). Without listen a proxy of
+// client_cert_proxies is that door.
+type MTLS struct {
+	Listener `yaml:",inline"`
+	Base     string `yaml:"base" validate:"omitempty,url"`        // the issuer as clients reach it there
+	CAs      string `yaml:"client_cas" validate:"omitempty,file"` // PEM certificates that sign those of tls_client_auth clients
 }
 
 // Gateway is the resource server: gateway, context URLs and resolver.
@@ -51,7 +82,26 @@ type Gateway struct {
 	Issuer     string `yaml:"issuer" validate:"omitempty,url"`   // the deployment's authorization server
 	ClientID   string `yaml:"client_id"`                         // of this resource server; empty: registers itself
 	Secret     string `yaml:"client_secret"`
+	Key        string `yaml:"client_key" validate:"omitempty,file"`              // PEM file (PKCS #8, P-256 or RSA) in place of a secret: private_key_jwt
 	StateKey   string `yaml:"state_key" validate:"omitempty,len=64,hexadecimal"` // encrypts protection tokens at rest; empty: kept in the data folder
+	Binding    `yaml:",inline"`
+	AskCerts   bool `yaml:"client_certificates"` // ask for them at this door: browsers may then ask their users
+	// Issuers are authorization servers beside Issuer, which is the default and the custodian's.
+	Issuers []Issuer `yaml:"issuers" validate:"dive"`
+	// Foreign says which authorization server a patient may let guard her record: none but the deployment's own (the
+	// default), those listed under issuers, or any she names.
+	Foreign string `yaml:"foreign_issuers" validate:"omitempty,oneof=none listed any"`
+	// ForeignPrivate are address ranges, beyond the public ones, in which foreign authorization servers may be.
+	ForeignPrivate []string `yaml:"foreign_private_networks" validate:"dive,cidr"`
+}
+
+// Issuer is an authorization server beside the default one.
+type Issuer struct {
+	Issuer   string `yaml:"issuer" validate:"required,url"`
+	ClientID string `yaml:"client_id"` // of this resource server there; empty: registers itself
+	Secret   string `yaml:"client_secret"`
+	SignIn   bool   `yaml:"sign_in"`   // people sign in with it at the resource server's pages; it is trusted like the default one
+	FHIRUser bool   `yaml:"fhir_user"` // it may say which patient or practitioner a person is; with sign_in
 }
 
 // FHIR is the embedded FHIR server. It listens only where it runs apart from the gateway.

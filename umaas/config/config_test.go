@@ -3,6 +3,7 @@ package config
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -108,6 +109,9 @@ func TestCheck(t *testing.T) {
 		{"port too big", func(c *Config) { c.AS.Address = "127.0.0.1:70000" }, "as.listen: want HOST:PORT, such as 127.0.0.1:8443"},
 		{"health", func(c *Config) { c.Health = "9090" }, "health: want HOST:PORT, such as 127.0.0.1:8443"},
 		{"rpt too long", func(c *Config) { c.AS.RPTLife = 2 * time.Hour }, "as.rpt_lifetime: at most 1h"},
+		{"undo too short", func(c *Config) { c.AS.Undo = time.Second }, "as.undo_window: at least 1m"},
+		{"too much attention", func(c *Config) { c.AS.Attention.PerDay = 201 }, "as.attention.per_day: at most 200"},
+		{"no attention", func(c *Config) { c.AS.Attention.PerClient = -1 }, "as.attention.per_client: at least 1"},
 		{"rpt too short", func(c *Config) { c.AS.RPTLife = time.Second }, "as.rpt_lifetime: at least 10s"},
 		{"certificate alone", func(c *Config) { c.AS.TLSCert = "/dev/null" }, "as.tls_key: required: certificate and key go together"},
 		{"no such certificate", func(c *Config) { c.AS.TLSCert, c.AS.TLSKey = "/nowhere.crt", "/nowhere.key" }, "as.tls_cert: no such file"},
@@ -115,8 +119,29 @@ func TestCheck(t *testing.T) {
 		{"no base", func(c *Config) { c.Gateway.Base = "" }, "gateway.base: the origin as the outside sees it is required where the role gateway runs"},
 		{"upstream", func(c *Config) { c.Gateway.Upstream = "ehr" }, "gateway.upstream: want an absolute URL"},
 		{"no upstream", func(c *Config) { c.Roles = []string{"as", "gateway"} }, "gateway.upstream: name a FHIR base, or run the role fhir in this process"},
-		{"half a client", func(c *Config) { c.Gateway.Secret = "" }, "gateway.client_id, gateway.client_secret: give both, from `umaas client add`, or none: then the gateway registers itself"},
+		{"profile of no one", func(c *Config) { c.Profile = "x" }, "profile: want one of heart"},
+		{"heart with a secret", func(c *Config) { c.Profile = "heart" }, "gateway.client_secret: the HEART profile knows no shared secrets; give client_key, or let the gateway register itself"},
+		{"mtls without address", func(c *Config) { c.AS.Proxies = []string{"10.0.0.1"} }, "as.mtls.base: the issuer's address as clients with certificates reach it is required"},
+		{"mtls without door", func(c *Config) { c.AS.MTLS.Base = "https://mtls.example" }, "as.mtls: give listen with TLS files, or name the proxies that pass certificates on in as.client_cert_proxies"},
+		{"mtls in the clear", func(c *Config) { c.AS.MTLS.Base, c.AS.MTLS.Address = "http://localhost:1", "127.0.0.1:1" }, "as.mtls: a listener that asks for certificates needs TLS files"},
+		{"proxy by name", func(c *Config) { c.Gateway.Proxies = []string{"proxy.example"} }, "gateway.client_cert_proxies[0]: want addresses or prefixes, such as 10.0.0.7 or 10.0.0.0/8"},
+		{"nonces", func(c *Config) { c.AS.Nonces = "some" }, "as.dpop_nonces: want one of off public all"},
+		{"certificates without TLS", func(c *Config) { c.Gateway.AskCerts = true }, "gateway.client_certificates: certificates can be asked for only where the gateway itself speaks TLS"},
+		{"half a client", func(c *Config) { c.Gateway.Secret = "" }, "gateway.client_id, gateway.client_secret: give both, from `umaas client add`, or none: then the gateway registers itself; client_key may take the place of the secret"},
 		{"state key", func(c *Config) { c.Gateway.StateKey = "abc" }, "gateway.state_key: want 64 hexadecimal digits, for example from: openssl rand -hex 32"},
+		{"foreign issuers", func(c *Config) { c.Gateway.Foreign = "all" }, "gateway.foreign_issuers: want one of none listed any"},
+		{"listed without a list", func(c *Config) { c.Gateway.Foreign = "listed" }, "gateway.foreign_issuers: listed needs servers under gateway.issuers"},
+		{"issuer for nothing", func(c *Config) { c.Gateway.Issuers = []Issuer{{Issuer: "https://b.example"}} }, "gateway.issuers[0]: is for nothing: say sign_in: true, or let patients choose it with gateway.foreign_issuers"},
+		{"issuer twice", func(c *Config) { c.Gateway.Issuers = []Issuer{{Issuer: c.AS.Issuer, SignIn: true}} }, "gateway.issuers[0].issuer: named twice"},
+		{"plain issuer elsewhere", func(c *Config) { c.Gateway.Issuers = []Issuer{{Issuer: "http://b.example", SignIn: true}} }, "gateway.issuers[0].issuer: " + addressWords},
+		{"issuer without address", func(c *Config) { c.Gateway.Issuers = []Issuer{{SignIn: true}} }, "gateway.issuers[0].issuer: required"},
+		{"half a client there", func(c *Config) {
+			c.Gateway.Issuers = []Issuer{{Issuer: "https://b.example", SignIn: true, ClientID: "x"}}
+		}, "gateway.issuers[0]: client_id and client_secret go together; without both the gateway registers itself"},
+		{"fhir_user without sign_in", func(c *Config) {
+			c.Gateway.Foreign, c.Gateway.Issuers = "any", []Issuer{{Issuer: "https://b.example", FHIRUser: true}}
+		}, "gateway.issuers[0].fhir_user: only where sign_in is true"},
+		{"private network", func(c *Config) { c.Gateway.ForeignPrivate = []string{"10.0.0.1"} }, "gateway.foreign_private_networks[0]: want an address range, such as 10.20.0.0/16"},
 		{"resolver alone", func(c *Config) { c.Roles = []string{"as", "resolver"} }, "roles: resolver runs in the process of the gateway; name both"},
 		{"fhir apart without a listener", func(c *Config) { c.Roles = []string{"fhir"} }, "fhir.listen: required where fhir runs without the gateway"},
 		{"fhir without credential", func(c *Config) { c.FHIR.Address = "127.0.0.1:8092" }, "fhir.authorization: required where fhir listens: the header that only the gateway sends, the same as its upstream_authorization"},
@@ -176,4 +201,24 @@ func FuzzLoad(f *testing.F) {
 			t.Errorf("accepted without a required member: %+v", c)
 		}
 	})
+}
+
+func TestIssuers(t *testing.T) {
+	c, err := Load(file(t, strings.Replace(whole, "gateway:\n", `gateway:
+  foreign_issuers: listed
+  foreign_private_networks: [10.20.0.0/16]
+  issuers:
+    - issuer: https://guard.example
+    - {issuer: https://staff.example, client_id: rs, client_secret: hush, sign_in: true, fhir_user: true}
+`, 1)), nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []Issuer{{Issuer: "https://guard.example"}, {Issuer: "https://staff.example", ClientID: "rs", Secret: "hush", SignIn: true, FHIRUser: true}}
+	if !slices.Equal(c.Gateway.Issuers, want) || c.Gateway.Foreign != "listed" || !slices.Equal(c.Gateway.ForeignPrivate, []string{"10.20.0.0/16"}) {
+		t.Errorf("%+v", c.Gateway)
+	}
+	if c, err = Load(file(t, whole), nil, nil); err != nil || c.Gateway.Foreign != "" || c.Gateway.Issuers != nil {
+		t.Errorf("the form with one issuer: %+v %v", c.Gateway, err)
+	}
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/umaas/umaas/umaas"
+	"github.com/umaas/umaas/umaas/fhirview"
 	"github.com/umaas/umaas/umaas/httpapi"
 	"github.com/umaas/umaas/umaas/keys"
 	"github.com/umaas/umaas/umaas/policy"
@@ -69,7 +70,7 @@ type as struct {
 	key   string // secret of rs
 }
 
-func newAS(t *testing.T) *as {
+func newAS(t *testing.T, change ...func(*umaas.Deps)) *as {
 	t.Helper()
 	gin.SetMode(gin.ReleaseMode)
 	st, err := store.New(t.Context(), memkv.New(memkv.Options{}), store.Options{})
@@ -83,11 +84,16 @@ func newAS(t *testing.T) *as {
 	t.Cleanup(server.Close)
 	a.url = server.URL
 	log := slog.New(slog.DiscardHandler)
-	a.core, err = umaas.New(t.Context(), umaas.Deps{
+	deps := umaas.Deps{
 		Issuer: a.url, Store: a.store, Keys: ring, Scopes: policy.SMART{}, Now: time.Now, Random: rand.Reader, Logger: log, Limits: umaas.DefaultLimits(),
-	})
+	}
+	for _, c := range change {
+		c(&deps)
+	}
+	a.core, err = umaas.New(t.Context(), deps)
 	must(t, err)
-	h, err = httpapi.New(httpapi.Config{Service: a.core, Issuer: a.url, BrowserCookie: "b", Now: time.Now, Random: rand.Reader, Logger: log})
+	consents := fhirview.View{Core: a.core, Issuer: a.url, Now: deps.Now}
+	h, err = httpapi.New(httpapi.Config{Service: a.core, Consents: consents, Issuer: a.url, BrowserCookie: "b", Now: deps.Now, Random: rand.Reader, Logger: log})
 	must(t, err)
 	org, err := a.core.PutAccount(t.Context(), umaas.Account{Kind: umaas.KindOrganization, Login: "hospital", Name: "Hospital"}, "")
 	must(t, err)

@@ -63,15 +63,19 @@ func (f *fake) Revoke(_ context.Context, r umaas.TokenRequest) error {
 	f.request = r
 	return f.err
 }
-func (f *fake) UserInfo(_ context.Context, bearer string) (map[string]any, error) {
+func (f *fake) StatusList(context.Context, uint64) ([]byte, error) {
+	f.call("StatusList")
+	return nil, umaas.ErrNotFound
+}
+func (f *fake) PresentUserInfo(_ context.Context, p umaas.Presentation) (map[string]any, error) {
 	f.call("UserInfo")
-	if bearer != "good" {
+	if p.Token != "good" {
 		return nil, uma.ErrInvalidToken
 	}
 	return map[string]any{"sub": "u1"}, nil
 }
-func (f *fake) AuthenticatePAT(_ context.Context, bearer string) (umaas.PAT, error) {
-	switch bearer {
+func (f *fake) PresentPAT(_ context.Context, p umaas.Presentation) (umaas.PAT, error) {
+	switch p.Token {
 	case "good":
 		return umaas.PAT{Owner: "u1", RS: "rs"}, nil
 	case "plain":
@@ -97,6 +101,11 @@ func (f *fake) ConsumeGrant(context.Context, umaas.PAT, string) error {
 	f.call("ConsumeGrant")
 	return nil
 }
+func (f *fake) Feed(_ context.Context, _ umaas.PAT, r uma.FeedRequest) (uma.Feed, error) {
+	f.call("Feed")
+	return uma.Feed{Sets: []string{}, After: r.After}, nil
+}
+
 func (f *fake) RecordAccess(_ context.Context, _ umaas.PAT, e []uma.AccessEvent) error {
 	f.call("RecordAccess")
 	f.events = e

@@ -12,6 +12,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/umaas/umaas/umaas/pop"
 	"github.com/umaas/umaas/umaas/uma"
 )
 
@@ -25,8 +26,13 @@ type Config struct {
 	// (PS-10); on loopback http every role of a machine needs a name of its own, because cookies ignore ports.
 	BrowserCookie string
 
+	Consents Consents // nil: the policy API speaks no FHIR
+
 	TrustedProxies []string // addresses or CIDR whose X-Forwarded-For counts; none by default (SEC-117)
 	Limits         RateLimits
+
+	// Certificates finds clients' certificates; by default those of this process's own connections (RFC 8705, RFC 9440).
+	Certificates pop.Certificates
 
 	Now    func() time.Time
 	Random io.Reader
@@ -39,6 +45,7 @@ type api struct {
 	secure bool
 	starts *limiter // flows and registrations
 	failed *limiter // failed authentications
+	lists  statusLists
 }
 
 // New builds the server's handler. It serves everything under the issuer's path, and discovery at the host's root too.
@@ -78,10 +85,12 @@ func (a *api) routes(engine *gin.Engine) {
 	for _, path := range wellKnownPaths(a.issuer.Path) {
 		a.open(engine, http.MethodGet, path, a.metadata)
 	}
+	a.open(engine, http.MethodGet, wellKnownWebFinger, a.webFinger)
 	r := engine.Group(a.issuer.Path)
 
 	// open to programs in browsers too (SEC-114)
 	a.open(r, http.MethodGet, "/jwks", a.jwks)
+	a.open(r, http.MethodGet, "/status/:number", a.statusList)
 	a.open(r, http.MethodPost, "/token", a.token)
 	a.open(r, http.MethodPost, "/register", a.register)
 
@@ -93,6 +102,7 @@ func (a *api) routes(engine *gin.Engine) {
 	// for resource servers, with a PAT (FedAuthz §1.3)
 	r.POST("/introspect", a.handle(a.introspect))
 	r.POST("/permission", a.protected(a.permission))
+	r.POST("/events", a.protected(a.feed))
 	r.POST("/access-events", a.protected(a.accessEvents))
 	r.POST("/grants/consume", a.protected(a.consume))
 	for _, root := range []string{"/resource_set", "/resource_set/"} {
@@ -102,6 +112,9 @@ func (a *api) routes(engine *gin.Engine) {
 	r.GET("/resource_set/:id", a.protected(a.readResource))
 	r.PUT("/resource_set/:id", a.protected(a.updateResource))
 	r.DELETE("/resource_set/:id", a.protected(a.deleteResource))
+
+	// for owners' programs, with a token of the scope owner
+	a.ownerRoutes(r)
 
 	// for people, through their browsers
 	r.GET("/authorize", a.authorize)

@@ -19,6 +19,7 @@ type Verified struct {
 	Payload []byte
 	Type    string // typ of the header
 	KeyID   string
+	Key     string // RFC 7638 thumbprint of the key, from VerifyWith alone
 }
 
 // Verify checks a value this ring signed, with exactly the algorithm and typ given: what the value says about itself
@@ -129,7 +130,7 @@ func VerifyWith(set []byte, raw string) (Verified, error) {
 	if err != nil {
 		return Verified{}, fmt.Errorf("%w: %w", ErrUntrusted, err)
 	}
-	return Verified{Payload: payload, Type: h.typ, KeyID: h.kid}, nil
+	return Verified{Payload: payload, Type: h.typ, KeyID: h.kid, Key: thumbprint(fitting[0])}, nil
 }
 
 func kindOf(alg jwa.SignatureAlgorithm) (jwa.KeyType, bool) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/umaas/umaas/umaas"
 )
@@ -72,7 +73,40 @@ func (t tx) PutAccount(a umaas.Account) error {
 	if err := t.moveName("address", regionEmail, verified(old), verified(a), a.ID); err != nil {
 		return err
 	}
+	if err := t.moveIdentities(old, a); err != nil {
+		return err
+	}
 	return t.kv.Put(accountKey(a.ID, kindAccount), encode(&a, accountFields))
+}
+
+func identityName(i umaas.Identity) string { return hashOf(lookupHashLength, i.Issuer, i.Subject) }
+
+func (t tx) AccountByIdentity(i umaas.Identity) (umaas.Account, error) {
+	return t.accountBy(plainKey(regionIdentity, identityName(i)))
+}
+
+// moveIdentities keeps each identity pointing to the one account that has it.
+func (t tx) moveIdentities(old, a umaas.Account) error {
+	for _, i := range old.Identities {
+		if !slices.Contains(a.Identities, i) {
+			if err := t.moveName("identity", regionIdentity, identityName(i), "", a.ID); err != nil {
+				return err
+			}
+		}
+	}
+	for _, i := range a.Identities {
+		if i.Issuer == "" || i.Subject == "" {
+			return errors.New("account: an identity has an issuer and a subject")
+		}
+		before := ""
+		if slices.Contains(old.Identities, i) {
+			before = identityName(i)
+		}
+		if err := t.moveName("identity", regionIdentity, before, identityName(i), a.ID); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func verified(a umaas.Account) string {
@@ -121,6 +155,9 @@ func (t tx) DeleteAccount(id umaas.AccountID) error {
 		return err
 	}
 	if err := t.moveName("address", regionEmail, verified(old), "", id); err != nil {
+		return err
+	}
+	if err := t.moveIdentities(old, umaas.Account{ID: id}); err != nil {
 		return err
 	}
 	return t.kv.Delete(accountKey(id, kindAccount))

@@ -18,7 +18,7 @@ func kinds() []func([]byte) (any, error) {
 	return []func([]byte) (any, error){
 		again(accountFields), again(clientFields), again(resourceFields), again(policyFields), again(requestFields), again(auditFields),
 		again(ticketFields), again(flowFields), again(grantFields), again(tokenFields), again(codeFields), again(sessionFields),
-		again(usedFields), again(leaseFields), again(scopesFields),
+		again(changeFields), again(issuerFields), again(pctFields), again(invitationFields), again(delegationFields), again(usedFields), again(leaseFields), again(scopesFields),
 	}
 }
 

@@ -20,7 +20,7 @@ const (
 
 // regionsWithEnd hold records whose first field is their end.
 func regionsWithEnd() []byte {
-	return []byte{regionTicket, regionFlow, regionCode, regionToken, regionGrant, regionSession, regionUsed}
+	return []byte{regionTicket, regionFlow, regionCode, regionToken, regionGrant, regionSession, regionPCT, regionInvitation, regionChange, regionUsed}
 }
 
 // Collected tells what one pass of the garbage collection did.
@@ -172,10 +172,8 @@ func (s *Store) remove(ctx context.Context, region byte, keys [][]byte, holder u
 			if gone, err := s.ended(raw); err != nil || !gone {
 				continue // it lives on after all
 			}
-			if region == regionGrant {
-				if err := removeIndex(t, raw); err != nil {
-					return err
-				}
+			if err := removeIndex(t, region, raw); err != nil {
+				return err
 			}
 			if err := t.Delete(key); err != nil {
 				return err
@@ -187,11 +185,28 @@ func (s *Store) remove(ctx context.Context, region byte, keys [][]byte, holder u
 	return removed, err
 }
 
-// removeIndex takes a grant off its party's list.
-func removeIndex(t kv.Tx, raw []byte) error {
-	g, err := decode(raw, grantFields)
-	if err != nil || g.Party == "" {
-		return err
+// removeIndex takes a record off the list of the account it is listed with.
+func removeIndex(t kv.Tx, region byte, raw []byte) error {
+	switch region {
+	case regionGrant:
+		g, err := decode(raw, grantFields)
+		if err != nil || g.Party == "" {
+			return err
+		}
+		return t.Delete(newestFirst(g.Party, kindPartyGrant, g.Key))
+	case regionPCT:
+		p, err := decode(raw, pctFields)
+		if err != nil {
+			return err
+		}
+		return t.Delete(newestFirst(p.Party.Account, kindPartyPCT, p.Key))
+	case regionInvitation:
+		i, err := decode(raw, invitationFields)
+		if err != nil {
+			return err
+		}
+		return t.Delete(newestFirst(i.Owner, kindInvitation, i.Key))
+	default:
+		return nil
 	}
-	return t.Delete(newestFirst(g.Party, kindPartyGrant, g.Key))
 }

@@ -34,9 +34,14 @@ func (t tx) PutGrant(v umaas.Grant) error {
 // PartyGrants leaves out what has expired.
 func (t tx) PartyGrants(party umaas.AccountID, before umaas.Key, limit int) ([]umaas.Grant, error) {
 	now := t.store.now()
-	prefix := accountKey(party, kindPartyGrant)
-	after := cursor(party, kindPartyGrant, before)
-	var out []umaas.Grant
+	return listed(t, party, kindPartyGrant, before, limit, func(key umaas.Key) (umaas.Grant, error) { return t.Grant(key, now) })
+}
+
+// listed reads the records an account's list of one kind points to, newest first, without those that have expired.
+func listed[T any](t tx, account umaas.AccountID, kind byte, before umaas.Key, limit int, find func(umaas.Key) (T, error)) ([]T, error) {
+	prefix := accountKey(account, kind)
+	after := cursor(account, kind, before)
+	var out []T
 	for {
 		pairs, err := t.kv.Scan(prefix, after, limit)
 		if err != nil {
@@ -47,14 +52,14 @@ func (t tx) PartyGrants(party umaas.AccountID, before umaas.Key, limit int) ([]u
 			if err != nil {
 				return nil, err
 			}
-			g, err := t.Grant(key, now)
+			v, err := find(key)
 			if errors.Is(err, umaas.ErrNotFound) {
 				continue
 			}
 			if err != nil {
 				return nil, err
 			}
-			if out = append(out, g); len(out) == limit {
+			if out = append(out, v); len(out) == limit {
 				return out, nil
 			}
 		}

@@ -15,18 +15,26 @@ import (
 //	o account · @                          account                  PutAccount        all that belongs to one account
 //	o account · a ^key                     audit event              AppendAudit       lies under one prefix; the server's
 //	o party   · b ^key owner               (empty)                  PutRequest        own audit has the account ""
+//	o party   · c ^key                     (empty)                  PutPCT
+//	o owner   · d delegation               delegation               PutDelegation
 //	o party   · g ^key                     (empty)                  PutGrant
 //	o owner   · i hash(rs,resource)|0 hash(who) policy (empty)      PutPolicy         0: policies of many resources
 //	o owner   · p policy                   policy                   PutPolicy
 //	o owner   · q ^key                     request                  PutRequest
 //	o owner   · r rs · resource            resource                 PutResource
+//	o owner   · v ^key                     (empty)                  PutInvitation
 //	o owner   · w hash(party,client,ids)   key of the request       PutRequest
 //	l login                                account id               PutAccount        unique
 //	e address                              account id               PutAccount        unique, verified ones only
+//	I hash(issuer,subject)                 account id               PutAccount        unique
 //	C client                               client                   PutClient
+//	D hash(who) owner · delegation         (empty)                  PutDelegation     those in force
 //	R hash(rs,resource)                    account id of the owner  PutResource
 //	S hash(scopes)                         scope list               PutResource       by content: never changed
+//	T issuer                               trusted issuer           PutTrustedIssuer
 //	c|f|g|k|n|t key                        code, flow, grant, token, session, ticket  expire
+//	F number                               change                   AppendChange      expire
+//	P|v key                                PCT, invitation          expire
 //	u hash(space,id)                       end of its life          Spend, MarkEvent  expire
 //	x name                                 setting                  PutSetting
 //	= schema, = gc                         schema version; lease of the garbage collection
@@ -34,21 +42,27 @@ import (
 // Short-lived records have regions of their own, in the order of time, because a commit rewrites every page it touches:
 // neighbours in time share pages, random keys have one each.
 const (
-	regionAccount = 'o'
-	regionLogin   = 'l'
-	regionEmail   = 'e'
-	regionClient  = 'C'
-	regionOwnerOf = 'R'
-	regionScopes  = 'S'
-	regionCode    = 'c'
-	regionFlow    = 'f'
-	regionGrant   = 'g'
-	regionToken   = 'k'
-	regionSession = 'n'
-	regionTicket  = 't'
-	regionUsed    = 'u'
-	regionSetting = 'x'
-	regionMeta    = '='
+	regionAccount    = 'o'
+	regionLogin      = 'l'
+	regionEmail      = 'e'
+	regionClient     = 'C'
+	regionOwnerOf    = 'R'
+	regionScopes     = 'S'
+	regionCode       = 'c'
+	regionFlow       = 'f'
+	regionGrant      = 'g'
+	regionToken      = 'k'
+	regionSession    = 'n'
+	regionTicket     = 't'
+	regionUsed       = 'u'
+	regionSetting    = 'x'
+	regionIdentity   = 'I'
+	regionIssuer     = 'T'
+	regionPCT        = 'P'
+	regionInvitation = 'v'
+	regionDelegated  = 'D'
+	regionChange     = 'F'
+	regionMeta       = '='
 
 	kindAccount      = '@' // the lowest: the first key of an account's prefix
 	kindAudit        = 'a'
@@ -58,6 +72,9 @@ const (
 	kindPolicy       = 'p'
 	kindRequest      = 'q'
 	kindResource     = 'r'
+	kindPartyPCT     = 'c'
+	kindDelegation   = 'd'
+	kindInvitation   = 'v'
 	kindOpenRequest  = 'w'
 	kindsEnd         = 0xff // above every kind: the cursor behind an account's data
 	maxID            = 255

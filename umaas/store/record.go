@@ -5,7 +5,7 @@ import (
 	"github.com/umaas/umaas/umaas/uma"
 )
 
-// The disk form of records: fields in the order of recordVersion 1. The order is the format: new fields go to the end,
+// The disk form of records: fields in their order. The order is the format: new fields go to the end,
 // under the version that brought them (see codec.go); a field given up stays as a blank.
 
 func accountFields(c *codec, a *umaas.Account) {
@@ -21,6 +21,14 @@ func accountFields(c *codec, a *umaas.Account) {
 	slice(c, &a.Roles, text[umaas.Role])
 	c.flag(&a.Disabled)
 	c.when(&a.Created)
+	if c.version >= 2 {
+		slice(c, &a.Identities, identityFields)
+	}
+}
+
+func identityFields(c *codec, v *umaas.Identity) {
+	text(c, &v.Issuer)
+	text(c, &v.Subject)
 }
 
 func claimFields(c *codec, v *umaas.Claim) {
@@ -52,6 +60,13 @@ func clientFields(c *codec, v *umaas.Client) {
 	c.when(&v.CheckedAt)
 	c.flag(&v.Disabled)
 	c.when(&v.Created)
+	if c.version >= 2 {
+		c.flag(&v.PushClaims)
+		c.flag(&v.DPoPBound)
+		c.flag(&v.TLSBound)
+		text(c, &v.TLSSubject)
+		text(c, &v.TLSName)
+	}
 }
 
 // resourceRecord is a resource without what its key says (owner, resource server, id), and with its scopes by hash where
@@ -91,12 +106,7 @@ func resourceFields(c *codec, v *resourceRecord) {
 func policyFields(c *codec, v *umaas.Policy) {
 	text(c, &v.ID)
 	text(c, &v.Owner)
-	text(c, &v.Who.Kind)
-	text(c, &v.Who.Account)
-	text(c, &v.Who.Email)
-	claimFields(c, &v.Who.Claim)
-	text(c, &v.Who.Client)
-	text(c, &v.Who.Name)
+	whoFields(c, &v.Who)
 	text(c, &v.Client)
 	slice(c, &v.Rules, func(c *codec, v *umaas.Rule) {
 		text(c, &v.Resource)
@@ -111,6 +121,23 @@ func policyFields(c *codec, v *umaas.Policy) {
 	text(c, &v.Label)
 	c.when(&v.Created)
 	c.when(&v.Revoked)
+	if c.version >= 2 {
+		text(c, &v.By)
+		slice(c, &v.Also, claimFields)
+		text(c, &v.MinACR)
+		text(c, &v.Terms)
+		c.flag(&v.BreakGlass)
+		c.key(&v.Invitation)
+	}
+}
+
+func whoFields(c *codec, v *umaas.Who) {
+	text(c, &v.Kind)
+	text(c, &v.Account)
+	text(c, &v.Email)
+	claimFields(c, &v.Claim)
+	text(c, &v.Client)
+	text(c, &v.Name)
 }
 
 func constraintFields(c *codec, v *uma.Constraint) {
@@ -132,6 +159,14 @@ func partyFields(c *codec, v *umaas.Party) {
 	slice(c, &v.Claims, claimFields)
 	c.when(&v.AuthTime)
 	c.list(&v.AMR)
+	if c.version >= 2 {
+		text(c, &v.ACR)
+	}
+}
+
+func confirmationFields(c *codec, v *umaas.Confirmation) {
+	text(c, &v.JKT)
+	text(c, &v.X5T)
 }
 
 func requestFields(c *codec, v *umaas.Request) {
@@ -153,6 +188,12 @@ func requestFields(c *codec, v *umaas.Request) {
 	c.when(&v.Created)
 	c.when(&v.Answered)
 	c.when(&v.Expires)
+	if c.version >= 2 {
+		text(c, &v.By)
+		c.when(&v.Undone)
+		c.flag(&v.BreakGlass)
+		slice(c, &v.Says, claimFields)
+	}
 }
 
 func auditFields(c *codec, v *umaas.AuditEvent) {

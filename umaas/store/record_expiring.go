@@ -39,6 +39,13 @@ func ticketFields(c *codec, v *umaas.Ticket) {
 	number(c, &v.Interval)
 	c.when(&v.NotBefore)
 	c.flag(&v.Decoy)
+	if c.version >= 2 {
+		confirmationFields(c, &v.Confirm)
+		c.flag(&v.Remember)
+		c.flag(&v.BreakGlass)
+		slice(c, &v.Answers, claimFields)
+		c.when(&v.Until)
+	}
 }
 
 func flowFields(c *codec, v *umaas.Flow) {
@@ -60,8 +67,25 @@ func flowFields(c *codec, v *umaas.Flow) {
 		number(c, &v.MaxAge)
 		text(c, &v.Prompt)
 		text(c, &v.RS)
+		if c.version >= 2 {
+			text(c, &v.JKT)
+		}
 	})
 	text(c, &v.Account)
+	if c.version >= 2 {
+		slice(c, &v.Answered, text[umaas.FlowStep])
+		optional(c, &v.Trip, tripFields)
+	}
+}
+
+func tripFields(c *codec, v *umaas.Trip) {
+	c.hash(&v.State)
+	text(c, &v.Issuer)
+	text(c, &v.Link)
+	number(c, &v.MaxAge)
+	text(c, &v.ACR)
+	text(c, &v.To)
+	c.when(&v.Started)
 }
 
 func grantFields(c *codec, v *umaas.Grant) {
@@ -82,6 +106,13 @@ func grantFields(c *codec, v *umaas.Grant) {
 	c.when(&v.AuthTime)
 	c.list(&v.AMR)
 	c.when(&v.Created)
+	if c.version >= 2 {
+		text(c, &v.ACR)
+		slice(c, &v.Claims, claimFields)
+		confirmationFields(c, &v.Confirm)
+		c.flag(&v.BreakGlass)
+		text(c, &v.Purpose)
+	}
 }
 
 func grantedFields(c *codec, v *umaas.Granted) {
@@ -119,6 +150,9 @@ func codeFields(c *codec, v *umaas.Code) {
 	text(c, &v.Nonce)
 	c.key(&v.Grant)
 	c.when(&v.Used)
+	if c.version >= 2 {
+		text(c, &v.JKT)
+	}
 }
 
 func sessionFields(c *codec, v *umaas.Session) {
@@ -129,6 +163,37 @@ func sessionFields(c *codec, v *umaas.Session) {
 	c.when(&v.AuthTime)
 	c.list(&v.AMR)
 	c.when(&v.Created)
+	if c.version >= 2 {
+		text(c, &v.ACR)
+		identityFields(c, &v.Upstream)
+		slice(c, &v.Claims, claimFields)
+	}
+}
+
+func pctFields(c *codec, v *umaas.PCT) {
+	c.when(&v.Expires)
+	c.key(&v.Key)
+	c.hash(&v.Secret)
+	text(c, &v.Client)
+	partyFields(c, &v.Party)
+	confirmationFields(c, &v.Confirm)
+	c.when(&v.Created)
+	c.when(&v.Used)
+	text(c, &v.Purpose)
+}
+
+func invitationFields(c *codec, v *umaas.Invitation) {
+	c.when(&v.Expires)
+	c.key(&v.Key)
+	c.hash(&v.Secret)
+	text(c, &v.Owner)
+	text(c, &v.By)
+	policyFields(c, &v.Policy)
+	c.when(&v.Accepted)
+	text(c, &v.Account)
+	c.when(&v.Revoked)
+	c.when(&v.Created)
+	c.when(&v.Until)
 }
 
 // used is a single-use identifier that was spent; only its end is kept.

@@ -230,3 +230,26 @@ func TestBackupOfAStore(t *testing.T) {
 		t.Error("restored an empty store as one of an authorization server")
 	}
 }
+
+// TestRecordOfVersionOne: what an older program wrote is read without an upgrade run; fields it did not know are zero.
+func TestRecordOfVersionOne(t *testing.T) {
+	e := memkv.New(memkv.Options{})
+	s := over(t, e, nil)
+	// "n" session: end, key, secret, account, auth time, amr, created, as version 1 had them.
+	record := "\x01" + "\x01\x80\xd0\xac\xf3\x0e" + "\x01" + "0123456789abcdef" + "\x00" + "\x05alice" + "\x00" + "\x00\x00" + "\x00"
+	err := e.Update(context.Background(), func(tx kv.Tx) error { return tx.Put([]byte("n0123456789abcdef"), []byte(record)) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got umaas.Session
+	err = s.View(context.Background(), func(r umaas.Reader) (err error) {
+		got, err = r.Session(umaas.Key([]byte("0123456789abcdef")), time.Unix(0, 0))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Account != "alice" || got.ACR != "" || got.Upstream != (umaas.Identity{}) || got.Claims != nil {
+		t.Errorf("got %+v", got)
+	}
+}

@@ -176,6 +176,7 @@ func TestBrowser_Approval(t *testing.T) {
 	bob.open(w.claimsURL(portal, w.ticket(w.alice.ID, w.set)))
 	bob.signIn("bob")
 	bob.run(chromedp.Click(css(`input[value="TREAT"]`)), chromedp.SendKeys(css("#note"), "See you tomorrow"))
+	bob.press(`button[value="next"]`)
 	bob.press(`button[value="send"]`)
 	code, next := w.redeem(portal, w.lastBack().Get("ticket"))
 	if code != uma.ErrRequestSubmitted.Code {

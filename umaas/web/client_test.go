@@ -138,3 +138,10 @@ func (p page) title() string {
 	}
 	return m[1]
 }
+
+// sendDetails goes through the questions and sends them.
+func (b *browser) sendDetails(p page, purpose, note string) page {
+	b.w.t.Helper()
+	p = b.submit(p, "/details", url.Values{"answer": {"next"}, "purpose": {purpose}, "note": {note}})
+	return b.submit(p, "/send", url.Values{"answer": {"send"}})
+}

@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/umaas/umaas/umaas"
 )
@@ -13,6 +14,7 @@ type consentView struct {
 	Records []record
 	Writes  bool // the app asks to add or change
 	Deletes bool
+	Manages bool // the app asks to manage her sharing (scope owner)
 	Ends    []string
 	answers
 }
@@ -39,6 +41,7 @@ func (s *Site) drawConsent(v *visit, status int, flow umaas.FlowView, a answers)
 			d.Deletes = d.Deletes || b.ID == "delete"
 		}
 	}
+	d.Manages = slices.Contains(flow.Identity, umaas.ScopeOwner)
 	page := "consent"
 	if len(flow.Records) == 0 {
 		page = "identity"

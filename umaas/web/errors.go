@@ -26,6 +26,8 @@ func messageFor(err error) message {
 	switch {
 	case errors.Is(err, umaas.ErrFlowGone), errors.Is(err, umaas.ErrOtherBrowser), errors.Is(err, umaas.ErrStep):
 		return message{http.StatusBadRequest, "tx16"}
+	case errors.Is(err, umaas.ErrUntrusted):
+		return message{http.StatusBadRequest, "tx16"}
 	case errors.Is(err, umaas.ErrOtherPerson):
 		return message{http.StatusForbidden, "tx24-other"}
 	case errors.Is(err, errOutOfDate), errors.Is(err, umaas.ErrChanged), errors.Is(err, umaas.ErrBadAnswer), errors.Is(err, umaas.ErrNothingChosen):

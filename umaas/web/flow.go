@@ -26,6 +26,10 @@ type answers struct {
 	Day      [3]string // day, month, year
 	Purpose  string
 	Note     string
+	Role     string
+	Org      string
+	Urgent   bool
+	Agreed   map[string]bool
 	Problems []problem
 }
 
@@ -33,13 +37,15 @@ func (s *Site) drawStep(v *visit, status int, flow umaas.FlowView, a answers) er
 	v.extra = targetOf(flow)
 	switch flow.Step {
 	case umaas.StepSignIn:
-		return s.drawSignIn(v, status, signInView{FlowID: flow.ID, App: &flow.App})
+		return s.drawSignIn(v, status, signInView{FlowID: flow.ID, App: &flow.App, Issuers: flow.Issuers, Problems: a.Problems})
 	case umaas.StepConsent:
 		return s.drawConsent(v, status, flow, a)
 	case umaas.StepGather:
 		return s.drawDetails(v, status, flow, a)
 	case umaas.StepProtect:
 		return s.drawProtect(v, status, flow)
+	case umaas.StepStepUp, umaas.StepTerms, umaas.StepConfirm:
+		return s.drawGathering(v, status, flow, a)
 	case umaas.StepBack:
 		return s.goBack(v, flow.App, umaas.Redirect{URI: flow.Redirect})
 	}

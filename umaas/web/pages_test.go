@@ -213,15 +213,22 @@ func TestPG_05_Details(t *testing.T) {
 	if strings.Contains(p.body, "Alice") {
 		t.Error("F-076: the page names the owner")
 	}
-	if !strings.Contains(p.body, "Dr. Bob Berg (bob@clinic.example, confirmed) asks through") {
-		t.Error("the literal sentence is missing")
-	}
-	bad := b.submit(p, "/details", url.Values{"answer": {"send"}, "note": {strings.Repeat("é", 281)}})
+	bad := b.submit(p, "/details", url.Values{"answer": {"next"}, "note": {strings.Repeat("é", 281)}})
 	want(t, bad, 422, "Doctor's Desk asks for a health record on your behalf", "Error: Details about you – Health Keys")
 	if !strings.Contains(bad.body, "Choose a reason.") || !strings.Contains(bad.body, "280 characters at most") {
 		t.Error(bad.body)
 	}
-	done := b.submit(p, "/details", url.Values{"answer": {"send"}, "purpose": {"TREAT"}, "note": {"Please"}})
+	p = b.submit(p, "/details", url.Values{"answer": {"next"}, "purpose": {"TREAT"}, "note": {"Please"}})
+	want(t, p, 200, "Check what will be sent", "Check and send – Health Keys")
+	for _, words := range []string{"Dr. Bob Berg (bob@clinic.example, confirmed) asks through", "To treat you", "Please", "for 30 days"} {
+		if !strings.Contains(p.body, words) {
+			t.Errorf("the page does not say %q", words)
+		}
+	}
+	if strings.Contains(p.body, "checked") {
+		t.Error("UI-04: remembering is ticked beforehand")
+	}
+	done := b.submit(p, "/send", url.Values{"answer": {"send"}})
 	if q := w.lastBack(); done.url.Path != "/cb" || q.Get("ticket") == "" || q.Get("error") != "" {
 		t.Errorf("back at %s with %v", done.url, q)
 	}

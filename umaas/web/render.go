@@ -39,6 +39,7 @@ type view struct {
 	Person     *umaas.Account
 	Waiting    int // requests, for the menu
 	Notice     string
+	Trouble    bool   // the notice is about something that did not work
 	Logout     string // token of the sign-out form
 	Switch     string // token of "Not you?"
 	Data       any
@@ -91,7 +92,8 @@ func (s *Site) functions() template.FuncMap {
 			}
 			return "?"
 		},
-		"dict": dict,
+		"dict":  dict,
+		"lines": lines,
 		"day": func(end time.Time) string { // the last day that counts: ends are exclusive midnights
 			return end.In(s.Zone).Add(-time.Nanosecond).Format("2 January 2006")
 		},
@@ -137,6 +139,7 @@ func (s *Site) render(v *visit, status int, page string, f frame, data any) erro
 	}
 	if !f.IsError {
 		out.Notice = v.takeNotice()
+		out.Trouble = strings.HasPrefix(out.Notice, "trouble.")
 	}
 	var b bytes.Buffer
 	if err := t.ExecuteTemplate(&b, "layout.html", out); err != nil {
@@ -151,7 +154,13 @@ func (s *Site) render(v *visit, status int, page string, f frame, data any) erro
 
 // notices are shown once, on the page after a POST (303 → page with role="status"). The cookie holds a code of this list
 // and nothing else: another value shows nothing.
-var notices = map[string]bool{"signed-out": true, "allowed": true, "denied": true, "stopped": true, "changed": true, "shared": true, "withdrawn": true}
+var notices = map[string]bool{"signed-out": true, "allowed": true, "denied": true, "stopped": true, "changed": true, "shared": true, "withdrawn": true,
+	"forgotten": true, "linked": true, "unlinked": true}
+
+// troubles are notices of what did not work on the way.
+var troubles = map[string]bool{
+	"upstream": true, "declined": true, "not-fresh": true, "untrusted": true, "linked-elsewhere": true, "last-sign-in": true,
+}
 
 func (v *visit) noticeName() string { return v.site.SessionCookie + "-notice" }
 
@@ -163,10 +172,13 @@ func (v *visit) takeNotice() string {
 		return ""
 	}
 	v.dropCookie(v.noticeName())
-	if !notices[code] {
-		return ""
+	switch {
+	case notices[code]:
+		return "notice." + code
+	case troubles[code]:
+		return "trouble." + code
 	}
-	return "notice." + code
+	return ""
 }
 
 // lowerFirst joins an item's words into a sentence: "See your allergies" → "see your allergies".

@@ -19,6 +19,8 @@ type signInView struct {
 	Cancel   string         // token of the way out of a flow
 	To       string
 	Login    string
+	Issuers  []umaas.SignInIssuer
+	Away     string // token of the forms that lead to issuers
 	Problems []problem
 }
 
@@ -43,6 +45,9 @@ func (s *Site) drawSignIn(v *visit, status int, d signInView) error {
 	d.Action, d.Token = s.Base+"/login", v.formToken("login", d.FlowID)
 	if d.FlowID != "" {
 		d.Cancel = v.formToken("cancel", d.FlowID)
+	}
+	if err := s.offerIssuers(v, &d); err != nil {
+		return err
 	}
 	return s.render(v, status, "signin", frame{Title: "signin.title", Flow: true, IsError: len(d.Problems) > 0}, d)
 }
@@ -95,15 +100,18 @@ func (s *Site) asksAgain(v *visit, flow string) (bool, error) {
 		return false, nil
 	}
 	f, err := s.Service.Flow(v.Request.Context(), flow, v.browser(), v.session)
-	return err == nil && f.Step == umaas.StepSignIn, err
+	return err == nil && (f.Step == umaas.StepSignIn || f.Step == umaas.StepStepUp), err
 }
 
 // again shows the form with what went wrong, and in a flow with the app it leads to.
 func (s *Site) again(v *visit, status int, d signInView) error {
 	if d.FlowID != "" {
-		flow, err := s.Service.Flow(v.Request.Context(), d.FlowID, v.browser(), nil)
+		flow, err := s.Service.Flow(v.Request.Context(), d.FlowID, v.browser(), v.session)
 		if err != nil {
 			return err
+		}
+		if flow.Step == umaas.StepStepUp {
+			return s.drawStep(v, status, flow, answers{Problems: []problem{{"password", d.Problems[0].Key}}})
 		}
 		d.App = &flow.App
 		v.extra = targetOf(flow)

@@ -14,8 +14,9 @@ import (
 
 // Config is what the pages need; New checks it.
 type Config struct {
-	Service Service
-	SignIn  SignIn
+	Service  Service
+	SignIn   SignIn
+	Upstream Upstream // nil: people sign in here alone
 
 	Base string // path of the issuer, "" for none: all addresses begin with it
 
@@ -89,10 +90,15 @@ func (s *Site) Mount(r gin.IRouter) {
 	see("/login", s.loginPage)
 	do("/login", s.login)
 	do("/logout", s.logout)
+	do("/signin/away", s.signInAway)
+	see("/signin/back/:issuer", s.signInBack)
 
 	see("/flow/:id", s.flowPage)
 	do("/flow/:id/consent", s.answerConsent)
 	do("/flow/:id/details", s.answerDetails)
+	do("/flow/:id/step-up", s.answerStepUp)
+	do("/flow/:id/terms", s.answerTerms)
+	do("/flow/:id/send", s.answerSend)
 	do("/flow/:id/protect", s.answerProtect)
 	do("/flow/:id/cancel", s.cancelFlow)
 	do("/flow/:id/switch", s.switchPerson)
@@ -111,5 +117,9 @@ func (s *Site) Mount(r gin.IRouter) {
 	do("/me/share", s.signedIn(s.newShare))
 	see("/me/history", s.signedIn(s.history))
 	see("/me/asked", s.signedIn(s.asked))
+	see("/me/sign-in", s.signedIn(s.signIns))
+	do("/me/sign-in/unlink", s.signedIn(s.unlink))
+	see("/me/remembered", s.signedIn(s.remembered))
+	do("/me/remembered/:key/forget", s.signedIn(s.forget))
 	do("/me/asked/:key/withdraw", s.signedIn(s.withdraw))
 }

@@ -131,8 +131,10 @@ func (w *world) serve() {
 	w.must(err)
 	in, err := signin.New(signin.Config{Accounts: w.core, Random: rand.Reader, Now: w.now, Logger: log, Cost: cheap})
 	w.must(err)
+	upstream, err := signin.NewUpstream(signin.UpstreamConfig{Trips: w.core, Issuer: w.server.URL, HTTP: http.DefaultClient, Now: w.now, Logger: log})
+	w.must(err)
 	site, err := web.New(web.Config{
-		Service: w.core, SignIn: in, SessionCookie: "as", BrowserCookie: "as-flow", DeploymentName: "Health Keys", Help: "call 555 0100",
+		Service: w.core, SignIn: in, Upstream: upstream, SessionCookie: "as", BrowserCookie: "as-flow", DeploymentName: "Health Keys", Help: "call 555 0100",
 		CSRFKey: make([]byte, 32), Now: w.now, Random: rand.Reader, Logger: log,
 	})
 	w.must(err)
@@ -277,7 +279,7 @@ func (w *world) submitted(purpose, note string) string {
 	b := w.browser()
 	page := b.get(w.claimsURL(portal, w.ticket(w.alice.ID, w.set)))
 	page = b.signIn(page, "bob")
-	b.submit(page, "/details", url.Values{"answer": {"send"}, "purpose": {purpose}, "note": {note}})
+	b.sendDetails(page, purpose, note)
 	code, next := w.redeem(portal, w.lastBack().Get("ticket"))
 	if code != uma.ErrRequestSubmitted.Code {
 		w.t.Fatalf("redeem: %q", code)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -32,6 +33,30 @@ type driver struct {
 	t    Target
 	http *http.Client
 	pat  string
+	rpts latencies
+}
+
+// latencies are the times of one exchange, in the order they came.
+type latencies struct {
+	mu   sync.Mutex
+	list []time.Duration
+}
+
+func (l *latencies) add(d time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.list = append(l.list, d)
+}
+
+// p99 is the time that 99 of 100 stay below.
+func (l *latencies) p99() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.list) == 0 {
+		return 0
+	}
+	slices.Sort(l.list)
+	return l.list[len(l.list)*99/100]
 }
 
 func newDriver(ctx context.Context, t Target, connections int) (*driver, error) {
@@ -59,9 +84,11 @@ func (d *driver) flow(ctx context.Context, i int) error {
 		return err
 	}
 	var rpt uma.TokenResponse
+	asked := time.Now()
 	if err := d.post(ctx, "/token", "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Auma-ticket&ticket="+ticket.Ticket, form, d.basic(d.t.AppID, d.t.AppSecret), &rpt); err != nil {
 		return err
 	}
+	d.rpts.add(time.Since(asked))
 	var seen uma.Introspection
 	if err := d.post(ctx, "/introspect", "token="+url.QueryEscape(rpt.AccessToken), form, d.bearer, &seen); err != nil {
 		return err

@@ -37,7 +37,7 @@ func Run(ctx context.Context, o Options) error {
 	for _, step := range []struct {
 		name string
 		take func(context.Context) error
-	}{{"tokens", b.tokens}, {"durability", b.durability}, {"growth", b.growth}, {"footprint", b.footprint}} {
+	}{{"tokens", b.tokens}, {"durability", b.durability}, {"growth", b.growth}, {"shares", b.shares}, {"footprint", b.footprint}} {
 		if len(o.Only) > 0 && !slices.Contains(o.Only, step.name) {
 			continue
 		}
@@ -79,6 +79,7 @@ func signature() (time.Duration, error) {
 type measured struct {
 	cpu      time.Duration // per flow
 	perSec   float64
+	p99      time.Duration // of the RPT request
 	resident int64
 }
 
@@ -95,6 +96,7 @@ func (b *run) measure(ctx context.Context, connections, flows int, args ...strin
 	if _, _, err := d.run(ctx, connections, flows/5, time.Minute); err != nil { // warm-up
 		return measured{}, err
 	}
+	d.rpts = latencies{}
 	before, err := c.cpu()
 	if err != nil {
 		return measured{}, err
@@ -108,6 +110,7 @@ func (b *run) measure(ctx context.Context, connections, flows int, args ...strin
 		return measured{}, err
 	}
 	m.cpu, m.perSec = (after-before)/time.Duration(max(done, 1)), float64(done)/took.Seconds()
+	m.p99 = d.rpts.p99()
 	m.resident, err = c.resident()
 	return m, err
 }
@@ -168,6 +171,21 @@ func (b *run) growth(ctx context.Context) error {
 	}
 	b.say("registered sets 1,000 → %d: CPU per flow %s → %s = %+.0f %% (target ≤ +20 %%), disk %d bytes a set (target ≤ 1,024), resident %d MB", b.Sets, few.cpu, many.cpu,
 		100*(float64(many.cpu)/float64(few.cpu)-1), size/int64(b.Sets), many.resident>>20)
+	return nil
+}
+
+// shares: what an RPT costs a party with very many shares, among very many sets.
+func (b *run) shares(ctx context.Context) error {
+	few, err := b.measure(ctx, b.Connections, b.Flows, "--data", b.folder("shares-few"), "--sets", "1000", "--shares", "10")
+	if err != nil {
+		return err
+	}
+	many, err := b.measure(ctx, b.Connections, b.Flows, "--data", b.folder("shares-many"), "--sets", strconv.Itoa(b.Sets), "--shares", "10000")
+	if err != nil {
+		return err
+	}
+	b.say("sets 1,000 → %d, shares of one party 10 → 10,000: RPT p99 %s → %s = %.2f × (target ≤ 1.5), CPU per flow %s → %s = %.2f × (target ≤ 1.5), resident %d → %d MB", b.Sets,
+		few.p99.Round(10*time.Microsecond), many.p99.Round(10*time.Microsecond), float64(many.p99)/float64(few.p99), few.cpu, many.cpu, float64(many.cpu)/float64(few.cpu), few.resident>>20, many.resident>>20)
 	return nil
 }
 

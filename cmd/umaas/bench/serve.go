@@ -26,6 +26,7 @@ type ServeOptions struct {
 	Format  string
 	NoSync  bool
 	Sets    int
+	Shares  int       // how many of the sets the app has a share of; the flows go to these
 	Bare    bool      // no authorization server: the same exchanges answered with fixed JSON, the floor of any server
 	Started time.Time // of the process
 	Out     io.Writer
@@ -99,18 +100,15 @@ func fill(ctx context.Context, as *server.AS, o ServeOptions) (t Target, err err
 		return t, err
 	}
 	t = Target{RSID: string(rs.ID), RSSecret: rs.Secret, AppID: string(app.ID), AppSecret: app.Secret}
-	t.Resources, err = register(ctx, as, rs.ID, max(o.Sets, 1))
+	t.Resources, err = register(ctx, as, rs.ID, max(o.Sets, 1), max(o.Shares, 1))
 	return t, err
 }
-
-// sample is how many of the sets the flows go to.
-const sample = 200
 
 // writers fill at the same time, so that they share commits.
 const writers = 128
 
-// register makes the sets as a resource server would and shares the sample with the app.
-func register(ctx context.Context, as *server.AS, rs umaas.ClientID, n int) ([]string, error) {
+// register makes the sets as a resource server would and shares some of them with the app, evenly spread.
+func register(ctx context.Context, as *server.AS, rs umaas.ClientID, n, shares int) ([]string, error) {
 	client, err := as.Service.Client(ctx, rs)
 	if err != nil {
 		return nil, err
@@ -123,7 +121,7 @@ func register(ctx context.Context, as *server.AS, rs umaas.ClientID, n int) ([]s
 	if err != nil {
 		return nil, err
 	}
-	every := max(n/sample, 1)
+	every := max(n/shares, 1)
 	ids := make([]string, (n+every-1)/every)
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(writers)

@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/umaas/umaas/umaas/pop"
 	"github.com/umaas/umaas/umaas/uma"
 )
 
@@ -22,7 +23,25 @@ type App struct {
 	Secret    string
 	ClaimsURI string // registered claims redirect URI
 	HTTP      *http.Client
+	Key       *pop.Key // nil: bearer tokens; otherwise every RPT is bound to it (RFC 9449)
 	Log       func(Exchange)
+	// Elsewhere are registrations of the same app at other authorization servers, by issuer. The app learns which one to
+	// ask from as_uri (Grant §3.2.1).
+	Elsewhere map[string]AppIdentity
+}
+
+// at is the app as one authorization server knows it.
+func (a *App) at(issuer string) *App {
+	id, ok := a.Elsewhere[issuer]
+	if !ok {
+		return a
+	}
+	there := *a
+	there.ClientID, there.Secret = id.ClientID, id.ClientSecret
+	if id.ClaimsRedirectURI != "" {
+		there.ClaimsURI = id.ClaimsRedirectURI
+	}
+	return &there
 }
 
 // Exchange is one HTTP request and its answer, for the app's developers' view and the narrated walk.
@@ -81,6 +100,7 @@ func ticketFrom(res reply, body []byte) (Process, error) {
 
 // Redeem presents the ticket at the token endpoint (Grant §3.3.1) and tells what comes next.
 func (a *App) Redeem(ctx context.Context, p Process) (Process, error) {
+	a = a.at(p.AS)
 	meta, err := a.discover(ctx, p.AS)
 	if err != nil {
 		return Process{}, err
@@ -94,6 +114,9 @@ func (a *App) Redeem(ctx context.Context, p Process) (Process, error) {
 		var t uma.TokenResponse
 		if err := json.Unmarshal(body, &t); err != nil {
 			return Process{}, fmt.Errorf("token response: %w", err)
+		}
+		if a.Key != nil && t.TokenType != uma.TokenTypeDPoP {
+			return Process{}, fmt.Errorf("the RPT is a %s token, not bound to the key of this app", t.TokenType) // RFC 9449 §5
 		}
 		return Process{AS: p.AS, RPT: t.AccessToken}, nil
 	}
@@ -173,6 +196,7 @@ func (a *App) FHIR(ctx context.Context, method, target, rpt string, resource any
 
 // Revoke tells the authorization server that the app is done (RFC 7009).
 func (a *App) Revoke(ctx context.Context, issuer, rpt string) error {
+	a = a.at(issuer)
 	meta, err := a.discover(ctx, issuer)
 	if err != nil {
 		return err
@@ -200,7 +224,7 @@ func (a *App) do(ctx context.Context, method, target string, body io.Reader, rpt
 	}
 	switch {
 	case rpt != "":
-		req.Header.Set("Authorization", "Bearer "+rpt)
+		req.Header.Set("Authorization", a.scheme()+" "+rpt)
 		req.Header.Set("Accept", "application/fhir+json, application/json")
 		if body != nil {
 			req.Header.Set("Content-Type", "application/fhir+json")
@@ -209,7 +233,7 @@ func (a *App) do(ctx context.Context, method, target string, body io.Reader, rpt
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		req.SetBasicAuth(url.QueryEscape(a.ClientID), url.QueryEscape(a.Secret))
 	}
-	res, err := a.HTTP.Do(req)
+	res, err := a.client().Do(req)
 	if err != nil {
 		return reply{}, nil, fmt.Errorf("%s %s: %w", method, hideQuery(target), err)
 	}
@@ -223,6 +247,24 @@ func (a *App) do(ctx context.Context, method, target string, body io.Reader, rpt
 		a.Log(Exchange{Method: method, URL: target, Status: res.StatusCode, Answer: told(got, answer)})
 	}
 	return got, answer, nil
+}
+
+// scheme is how RPTs are sent.
+func (a *App) scheme() string {
+	if a.Key != nil {
+		return uma.TokenTypeDPoP
+	}
+	return uma.TokenTypeBearer
+}
+
+// client adds a proof of the key to every request.
+func (a *App) client() *http.Client {
+	if a.Key == nil {
+		return a.HTTP
+	}
+	c := *a.HTTP
+	c.Transport = &pop.Transport{Key: a.Key, Base: a.HTTP.Transport}
+	return &c
 }
 
 var secrets = regexp.MustCompile(`("?(?:access_token|refresh_token|ticket)"?[=:]\s*")([^"]{6})[^"]*"`)

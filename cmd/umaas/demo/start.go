@@ -2,6 +2,7 @@ package demo
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,10 +13,12 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/umaas/umaas/cmd/umaas/server"
 	fhirstore "github.com/umaas/umaas/fhir/store"
+	"github.com/umaas/umaas/umaas/pop"
 	"github.com/umaas/umaas/umaas/signin"
 	"github.com/umaas/umaas/umaas/uma"
 )
@@ -27,7 +30,9 @@ type Options struct {
 	Port      int           // of the authorization server; the next two are the resource server and the app. 0: any free ones
 	RPTFormat string        // "", "opaque" or "jwt"
 	RPTLife   time.Duration // zero: the server's default
+	DPoP      bool          // the app binds its tokens to a key
 	Sync      bool          // sync every write, as a real server does
+	Second    string        // "listed" or "stranger": a second authorization server, which one patient lets guard her record
 	Logger    *slog.Logger
 	Progress  func(string) // told what is being done; nil: nobody
 }
@@ -38,6 +43,10 @@ type Demo struct {
 	AS    *server.AS
 	RS    *server.RS
 	FHIR  *fhirstore.Store
+	// Second is the second authorization server, nil where there is none.
+	Second *server.AS
+	// SecondAway makes the second authorization server break off every connection, as one that is down does.
+	SecondAway atomic.Bool
 
 	serving chan error
 	cancel  context.CancelFunc
@@ -92,6 +101,9 @@ func Start(ctx context.Context, o Options) (_ *Demo, err error) {
 	if err := seed.claims(ctx); err != nil {
 		return nil, fmt.Errorf("first sign-ins: %w", err)
 	}
+	if err := seed.second(ctx); err != nil {
+		return nil, fmt.Errorf("second authorization server: %w", err)
+	}
 	return d, d.remember(o.Data)
 }
 
@@ -118,13 +130,20 @@ func (d *Demo) remember(folder string) error {
 	return os.WriteFile(filepath.Join(folder, worldFile), raw, 0o600)
 }
 
-// doors are the three listeners: authorization server, resource server, app. Each is an origin of its own.
-type doors [3]net.Listener
+// doors are the listeners: authorization server, resource server, app, and the second authorization server if there is one.
+// Each is an origin of its own.
+type doors []net.Listener
 
 func (d *Demo) listen(ctx context.Context, o Options, known bool) (doors, error) {
-	var out doors
 	var lc net.ListenConfig
-	origins := [3]string{d.World.Issuer, d.World.RS, d.World.Clinic}
+	origins := []string{d.World.Issuer, d.World.RS, d.World.Clinic}
+	if !known && o.Second != "" {
+		d.World.Second = &Second{Listed: o.Second == "listed"}
+	}
+	if d.World.Second != nil {
+		origins = append(origins, d.World.Second.Issuer)
+	}
+	out := make(doors, len(origins))
 	for i := range out {
 		port := 0
 		switch {
@@ -138,12 +157,15 @@ func (d *Demo) listen(ctx context.Context, o Options, known bool) (doors, error)
 			for _, opened := range out[:i] {
 				err = errors.Join(err, opened.Close())
 			}
-			return doors{}, fmt.Errorf("%w (choose other ports with --port)", err)
+			return nil, fmt.Errorf("%w (choose other ports with --port)", err)
 		}
 		out[i] = l
 		origins[i] = "http://localhost:" + strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
 	}
 	d.World.Issuer, d.World.RS, d.World.Clinic = origins[0], origins[1], origins[2]
+	if d.World.Second != nil {
+		d.World.Second.Issuer = origins[3]
+	}
 	d.World.FHIRBase = d.World.RS + server.FHIRPath
 	d.World.Resolver = Resolvers{User: d.World.RS + "/resolve-uma-context/user", Patient: d.World.RS + "/resolve-uma-context/patient"}
 	d.World.Data = o.Data
@@ -161,14 +183,21 @@ func (d *Demo) open(ctx context.Context, o Options, _ doors) error {
 	d.AS, err = server.NewAS(ctx, server.ASConfig{
 		Issuer: d.World.Issuer, Name: Organizations[0].Name, Data: o.Data, NoSync: !o.Sync, RPTLife: o.RPTLife, Cost: signin.DemoCost(), Now: time.Now, Logger: o.Logger,
 	})
-	return err
+	if err != nil || d.World.Second == nil {
+		return err
+	}
+	return d.openSecond(ctx, o)
 }
 
 func (d *Demo) openRS(ctx context.Context, o Options) (err error) {
-	d.RS, err = server.NewRS(ctx, server.RSConfig{
+	c := server.RSConfig{
 		Base: d.World.RS, Name: Organizations[0].Name, Data: o.Data, NoSync: !o.Sync, Issuer: d.World.Issuer, ClientID: d.World.Server.ClientID,
 		Secret: d.World.Server.ClientSecret, RPTFormat: o.RPTFormat, Embedded: d.FHIR, Now: time.Now, Logger: o.Logger,
-	})
+	}
+	if d.World.Second != nil {
+		d.World.Second.allow(&c)
+	}
+	d.RS, err = server.NewRS(ctx, c)
 	return err
 }
 
@@ -178,20 +207,36 @@ func (d *Demo) serve(ctx context.Context, o Options, l doors) error {
 		ClientID: d.World.App.ClientID, Secret: d.World.App.ClientSecret, ClaimsURI: d.World.App.ClaimsRedirectURI,
 		HTTP: &http.Client{Timeout: 30 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 	}
-	clinic, err := NewClinic(app, d.World.Clinic, d.World.RS, d.World.Issuer, time.Now)
+	issuers := d.World.Issuer
+	all := []server.Door{
+		{Name: "authorization server", Listener: l[0], Handler: d.AS.Handler}, {Name: "resource server", Listener: l[1], Handler: d.RS.Handler},
+	}
+	ready := []string{d.World.Issuer + uma.WellKnownUMA, d.World.RS + "/.well-known/oauth-protected-resource"}
+	if s := d.World.Second; s != nil {
+		app.Elsewhere = map[string]AppIdentity{s.Issuer: s.App}
+		issuers += " " + s.Issuer
+		all = append(all, server.Door{Name: "second authorization server", Listener: l[3], Handler: d.breakable(d.Second.Handler)})
+		ready = append(ready, s.Issuer+uma.WellKnownUMA)
+	}
+	if o.DPoP {
+		key, err := pop.NewKey(rand.Reader)
+		if err != nil {
+			return err
+		}
+		app.Key = key
+	}
+	clinic, err := NewClinic(app, d.World.Clinic, d.World.RS, issuers, time.Now)
 	if err != nil {
 		return err
 	}
+	all = append(all, server.Door{Name: "flu clinic", Listener: l[2], Handler: clinic.Handler()})
+	ready = append(ready, d.World.Clinic+"/")
 	ctx, d.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	go func() {
-		d.serving <- server.Serve(ctx, o.Logger,
-			server.Door{Name: "authorization server", Listener: l[0], Handler: d.AS.Handler},
-			server.Door{Name: "resource server", Listener: l[1], Handler: d.RS.Handler},
-			server.Door{Name: "flu clinic", Listener: l[2], Handler: clinic.Handler()},
-		)
+		d.serving <- server.Serve(ctx, o.Logger, all...)
 	}()
-	for _, ready := range []string{d.World.Issuer + uma.WellKnownUMA, d.World.RS + "/.well-known/oauth-protected-resource", d.World.Clinic + "/"} {
-		_, _, err := (&App{HTTP: app.HTTP}).do(ctx, http.MethodGet, ready, nil, "")
+	for _, address := range ready {
+		_, _, err := (&App{HTTP: app.HTTP}).do(ctx, http.MethodGet, address, nil, "")
 		if err != nil {
 			return fmt.Errorf("not ready: %w", err)
 		}
@@ -221,8 +266,10 @@ func (d *Demo) Close() error {
 	if d.RS != nil {
 		errs = append(errs, d.RS.Close())
 	}
-	if d.AS != nil {
-		errs = append(errs, d.AS.Close())
+	for _, as := range []*server.AS{d.AS, d.Second} {
+		if as != nil {
+			errs = append(errs, as.Close())
+		}
 	}
 	if d.FHIR != nil {
 		errs = append(errs, d.FHIR.Close())

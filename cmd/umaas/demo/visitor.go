@@ -199,6 +199,8 @@ func (v *Visitor) Forward(ctx context.Context, who Credential) error {
 		return v.Press(ctx, "Sign in", nil)
 	case v.Has("Let it protect"):
 		return v.Press(ctx, "Let it protect", nil)
+	case v.Has("Continue"): // the questions to somebody who asks for another's record
+		return v.Press(ctx, "Continue", map[string]string{"purpose": "PATRQT"})
 	case v.Has("Connect"):
 		return v.Press(ctx, "Connect", map[string]string{"patient": who.Patient})
 	}

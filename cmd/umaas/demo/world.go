@@ -13,6 +13,15 @@ type World struct {
 	People   []Credential `json:"people"`
 	Patients []string     `json:"patients"`
 	Data     string       `json:"data"`
+	Second   *Second      `json:"second_issuer,omitempty"`
+}
+
+// Second is an authorization server beside the hospital's, and the person whose record it guards.
+type Second struct {
+	Issuer string      `json:"issuer"`
+	App    AppIdentity `json:"app"`    // the Flu Clinic's registration there
+	Person Credential  `json:"person"` // how she signs in there
+	Listed bool        `json:"listed"` // the hospital lists it; otherwise it is a stranger she names herself
 }
 
 // Resolvers are the two entries of the resolution service.

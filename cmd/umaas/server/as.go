@@ -18,10 +18,12 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/umaas/umaas/umaas"
+	"github.com/umaas/umaas/umaas/fhirview"
 	"github.com/umaas/umaas/umaas/httpapi"
 	"github.com/umaas/umaas/umaas/keys"
 	"github.com/umaas/umaas/umaas/outbound"
 	"github.com/umaas/umaas/umaas/policy"
+	"github.com/umaas/umaas/umaas/pop"
 	"github.com/umaas/umaas/umaas/signin"
 	"github.com/umaas/umaas/umaas/store"
 	"github.com/umaas/umaas/umaas/store/kv"
@@ -31,18 +33,26 @@ import (
 
 // ASConfig is what an authorization server needs.
 type ASConfig struct {
-	Issuer     string
-	Name       string    // the deployment, as people read it
-	Data       string    // folder; empty with Engine
-	Engine     kv.Engine // nil: a file in Data
-	NoSync     bool
-	RPTLife    time.Duration       // zero: the default
-	Adjust     func(*umaas.Limits) // nil: the defaults; tests shorten lifetimes
-	Rates      httpapi.RateLimits  // zero: the defaults
-	CookieName string              // distinguishes the roles of one loopback machine
-	Cost       signin.Cost         // zero: the default
-	Now        func() time.Time
-	Logger     *slog.Logger
+	Issuer       string
+	Name         string    // the deployment, as people read it
+	Data         string    // folder; empty with Engine
+	Engine       kv.Engine // nil: a file in Data
+	NoSync       bool
+	RPTLife      time.Duration       // zero: the default
+	Adjust       func(*umaas.Limits) // nil: the defaults; tests shorten lifetimes
+	Rates        httpapi.RateLimits  // zero: the defaults
+	CookieName   string              // distinguishes the roles of one loopback machine
+	Cost         signin.Cost         // zero: the default
+	Push         umaas.PushRule
+	Formats      []umaas.Format        // claim token formats beside the server's own
+	Issuers      []umaas.TrustedIssuer // of the configuration; others are administered
+	Undo         time.Duration         // zero: the default
+	Attention    umaas.Attention
+	Profile      umaas.Profile
+	Binding      umaas.Binding // key-bound tokens
+	Certificates pop.Certificates
+	Now          func() time.Time
+	Logger       *slog.Logger
 }
 
 // AS is a running authorization server without its listener.
@@ -53,6 +63,7 @@ type AS struct {
 	Store   umaas.Store
 
 	cost   signin.Cost
+	fetch  *outbound.Client
 	store  *store.Store
 	engine kv.Engine
 	stop   context.CancelFunc
@@ -86,26 +97,31 @@ func NewAS(ctx context.Context, c ASConfig) (_ *AS, err error) {
 	if err != nil {
 		return nil, err
 	}
-	fetch := outbound.Options{}
-	if u, err := url.Parse(c.Issuer); err == nil && u.Scheme == "http" {
-		fetch = outbound.Options{InsecureHTTP: true, Private: outbound.Loopback()} // development on one machine
-	}
 	limits := umaas.DefaultLimits()
 	if c.RPTLife > 0 {
 		limits.RPT = c.RPTLife
 	}
+	if c.Undo > 0 {
+		limits.Undo = c.Undo
+	}
+	limits.Attention = c.Attention.WithDefaults()
 	if c.Adjust != nil {
 		c.Adjust(&limits)
 	}
-	preview, err := umaas.NewPreviewer(c.Issuer, st, ring, c.Now, outbound.New(fetch).Preview)
+	client := outbound.New(fetchOptions(c.Issuer))
+	preview, err := umaas.NewPreviewer(c.Issuer, st, ring, c.Now, client.Preview)
 	if err != nil {
 		return nil, err
 	}
 	core, err := umaas.New(ctx, umaas.Deps{
 		Issuer: c.Issuer, Store: st, Keys: ring, Scopes: policy.SMART{}, Now: c.Now, Random: rand.Reader, Logger: c.Logger, Limits: limits,
-		Preview: preview,
+		Preview: preview, Binding: c.Binding, Profile: c.Profile, Push: c.Push, Formats: c.Formats,
+		IssuerKeys: outbound.NewKeySource(client, c.Now), Statuses: outbound.NewStatusSource(client, c.Now),
 	})
 	if err != nil {
+		return nil, err
+	}
+	if err := trust(ctx, core, c.Issuers); err != nil {
 		return nil, err
 	}
 	handler, err := pages(ctx, c, core, st)
@@ -113,9 +129,17 @@ func NewAS(ctx context.Context, c ASConfig) (_ *AS, err error) {
 		return nil, err
 	}
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
-	as := &AS{Service: core, Keys: ring, Handler: handler, Store: st, cost: c.Cost, store: st, engine: engine, stop: stop, done: make(chan struct{})}
+	as := &AS{Service: core, Keys: ring, Handler: handler, Store: st, cost: c.Cost, fetch: client, store: st, engine: engine, stop: stop, done: make(chan struct{})}
 	go as.housekeeping(background, c.Logger)
 	return as, nil
+}
+
+// fetchOptions: a server on plain http is development on one machine.
+func fetchOptions(issuer string) outbound.Options {
+	if u, err := url.Parse(issuer); err == nil && u.Scheme == "http" {
+		return outbound.Options{InsecureHTTP: true, Private: outbound.Loopback()}
+	}
+	return outbound.Options{}
 }
 
 func pages(ctx context.Context, c ASConfig, core *umaas.Service, st *store.Store) (http.Handler, error) {
@@ -136,15 +160,22 @@ func pages(ctx context.Context, c ASConfig, core *umaas.Service, st *store.Store
 	if err != nil {
 		return nil, err
 	}
+	upstream, err := signin.NewUpstream(signin.UpstreamConfig{Trips: core, Issuer: c.Issuer, HTTP: outbound.New(fetchOptions(c.Issuer)).HTTP(), Now: c.Now, Logger: c.Logger})
+	if err != nil {
+		return nil, err
+	}
 	site, err := web.New(web.Config{
-		Service: core, SignIn: sign, Base: u.Path, SessionCookie: session, BrowserCookie: browser, Secure: secure,
+		Service: core, SignIn: sign, Upstream: upstream, Base: u.Path, SessionCookie: session, BrowserCookie: browser, Secure: secure,
 		DeploymentName: c.Name, CSRFKey: csrf, Now: c.Now, Random: rand.Reader, Logger: c.Logger,
 	})
 	if err != nil {
 		return nil, err
 	}
-	gin.SetMode(gin.ReleaseMode)                                                                                                                                                 // its debug mode prints the route table
-	return httpapi.New(httpapi.Config{Service: core, Pages: site, Issuer: c.Issuer, BrowserCookie: browser, Limits: c.Rates, Now: c.Now, Random: rand.Reader, Logger: c.Logger}) //nolint:contextcheck // requests bring their own
+	gin.SetMode(gin.ReleaseMode)       // its debug mode prints the route table
+	return httpapi.New(httpapi.Config{ //nolint:contextcheck // requests bring their own
+		Service: core, Pages: site, Consents: fhirview.View{Core: core, Issuer: c.Issuer, Now: c.Now}, Issuer: c.Issuer, BrowserCookie: browser, Certificates: c.Certificates, Limits: c.Rates,
+		Now: c.Now, Random: rand.Reader, Logger: c.Logger,
+	})
 }
 
 // housekeeping removes what has expired and rotates keys that are due, until Close.

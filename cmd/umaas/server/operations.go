@@ -55,6 +55,12 @@ type NewClient struct {
 	RPTFormat          umaas.RPTFormat
 	Account            string // login of the organization it acts for
 	CheckedBy          string
+	PushClaims         bool
+	JWKS               []byte // public keys, for private_key_jwt and self_signed_tls_client_auth
+	DPoPBound          bool
+	TLSBound           bool
+	TLSSubject         string // distinguished name (RFC 4514), for tls_client_auth
+	TLSName            string // in its place: dns:, uri:, ip: or email: and the name
 }
 
 // ClientView is a client for an operator; Secret is set once, at creation.
@@ -82,7 +88,24 @@ func (a *AS) Operations() control.Operations {
 		"key-rotate":    control.Op(a.rotate),
 		"policy-list":   control.Op(a.policies),
 		"policy-stop":   control.Op(a.stopPolicy),
-		"explain":       control.Op(a.explain),
+		"policy-export": control.Op(a.exportPolicies),
+		"policy-import": control.Op(a.importPolicies),
+		"emergency-set": control.Op(a.setEmergency),
+
+		"delegation-add":  control.Op(a.addDelegation),
+		"delegation-list": control.Op(a.delegations),
+		"delegation-end":  control.Op(a.endDelegation),
+		"explain":         control.Op(a.explain),
+		"client-push":     control.Op(a.pushClaims),
+		"ticket-export":   control.Op(a.exportTicket),
+		"issuer-put":      control.Op(a.putIssuer),
+		"issuer-list":     control.Op(a.issuers),
+		"issuer-lock":     control.Op(a.lockIssuer),
+		"issuer-remove":   control.Op(a.removeIssuer),
+		"issuer-scan":     control.Op(a.scanIssuer),
+		"sign-in-set":     control.Op(a.setSignIn),
+		"sign-in-list":    control.Op(a.signIns),
+		"sign-in-back":    control.Op(a.backTo),
 	}
 }
 
@@ -177,7 +200,11 @@ func (a *AS) setPassword(ctx context.Context, n Named) (UserView, error) {
 func (a *AS) AddClient(ctx context.Context, n NewClient) (ClientView, error) {
 	c := umaas.Client{
 		Name: n.Name, AuthMethod: n.AuthMethod, RedirectURIs: n.RedirectURIs, ClaimsRedirectURIs: n.ClaimsRedirectURIs,
-		GrantTypes: n.GrantTypes, Scopes: n.Scopes, Audience: n.Audience, RPTFormat: n.RPTFormat, CheckedBy: n.CheckedBy,
+		GrantTypes: n.GrantTypes, Scopes: n.Scopes, Audience: n.Audience, RPTFormat: n.RPTFormat, CheckedBy: n.CheckedBy, PushClaims: n.PushClaims,
+		JWKS: n.JWKS, DPoPBound: n.DPoPBound, TLSBound: n.TLSBound, TLSSubject: n.TLSSubject, TLSName: n.TLSName,
+	}
+	if n.PushClaims && c.Public() {
+		return ClientView{}, errors.New("push claims: a public client cannot prove who it is, so it may not push claims")
 	}
 	if n.CheckedBy != "" {
 		c.CheckedAt = time.Now()

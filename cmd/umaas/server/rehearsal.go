@@ -14,6 +14,7 @@ import (
 	rs "github.com/umaas/umaas/resourceserver"
 	"github.com/umaas/umaas/scopes"
 	"github.com/umaas/umaas/umaas"
+	"github.com/umaas/umaas/umaas/uma"
 )
 
 // AskedRequest are the arguments of explain-request: a FHIR request as an app would send it.
@@ -96,7 +97,16 @@ type rehearsedVerifier struct{ t *rehearsal }
 
 // Verify implements resourceserver.TokenVerifier.
 func (v rehearsedVerifier) Verify(ctx context.Context, token string) (rs.Grant, error) {
-	g, err := v.t.Verifier.Verify(ctx, token)
+	return v.VerifyAbout(ctx, token, "")
+}
+
+// VerifyAbout implements resourceserver.AboutVerifier.
+func (v rehearsedVerifier) VerifyAbout(ctx context.Context, token, patient string) (rs.Grant, error) {
+	verify := func() (rs.Grant, error) { return v.t.Verifier.Verify(ctx, token) }
+	if about, ok := v.t.Verifier.(rs.AboutVerifier); ok {
+		verify = func() (rs.Grant, error) { return about.VerifyAbout(ctx, token, patient) }
+	}
+	g, err := verify()
 	switch {
 	case errors.Is(err, rs.ErrUnreachable):
 		v.t.step("token", false, "the authorization server does not answer: %v", err)
@@ -112,6 +122,10 @@ func (v rehearsedVerifier) Verify(ctx context.Context, token string) (rs.Grant, 
 			said += fmt.Sprintf(", only %s %s", c.Type, c.Value)
 		}
 		v.t.step("permission on "+setWords(p.Set), len(p.Scopes) > 0, "%s", said)
+	}
+	if g.Confirm.Bound() {
+		v.t.step("key", true, "the token counts only with proof of the key it is bound to, which a rehearsal does not ask for")
+		g.Confirm = uma.Confirmation{}
 	}
 	return g, nil
 }

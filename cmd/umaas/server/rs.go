@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,8 +19,8 @@ import (
 	fhirstore "github.com/umaas/umaas/fhir/store"
 	"github.com/umaas/umaas/resolver"
 	rs "github.com/umaas/umaas/resourceserver"
-	"github.com/umaas/umaas/resourceserver/asclient"
 	"github.com/umaas/umaas/resourceserver/state"
+	"github.com/umaas/umaas/umaas/pop"
 	"github.com/umaas/umaas/umaas/store/kv"
 	"github.com/umaas/umaas/umaas/store/kv/boltkv"
 )
@@ -33,23 +34,31 @@ const (
 
 // RSConfig is what a resource server needs.
 type RSConfig struct {
-	Base       string // {rs}
-	Name       string
-	Data       string
-	NoSync     bool
-	Issuer     string
-	ClientID   string // empty: registers itself
-	Secret     string
-	RPTFormat  string
-	StateKey   []byte // 32 bytes; nil: kept in the data folder
-	Upstream   string // FHIR base; empty: Embedded
-	Credential string
-	Embedded   *fhirstore.Store
-	Idle       bool // opened for one command: no work in the background
-	CookieName string
-	Transport  http.RoundTripper // towards the authorization server
-	Now        func() time.Time
-	Logger     *slog.Logger
+	Base             string // {rs}
+	Name             string
+	Data             string
+	NoSync           bool
+	Issuer           string
+	Issuers          []FurtherIssuer  // beside Issuer
+	Foreign          rs.ForeignPolicy // which ones a patient may bring; empty: none
+	Private          []netip.Prefix   // address ranges beyond the public ones that foreign servers may be in
+	ClientID         string           // empty: registers itself
+	Secret           string
+	RPTFormat        string
+	StateKey         []byte // 32 bytes; nil: kept in the data folder
+	Upstream         string // FHIR base; empty: Embedded
+	Credential       string
+	Embedded         *fhirstore.Store
+	Idle             bool // opened for one command: no work in the background
+	CookieName       string
+	Key              string            // base64 of PKCS #8 in place of Secret
+	HEART            bool              // the authorization server follows that profile: aud of its tokens names resources
+	Certificates     pop.Certificates  // whose Client-Cert counts, beside certificates of the own connections
+	CertificateBound bool              // clients' certificates reach this server
+	Nonces           bool              // DPoP proofs need a nonce
+	Transport        http.RoundTripper // towards the authorization server
+	Now              func() time.Time
+	Logger           *slog.Logger
 }
 
 // RS is a running resource server without its listener.
@@ -58,10 +67,13 @@ type RS struct {
 	State     *state.Store
 	Relations *rs.AdministeredRelations
 	Registrar *rs.Registrar
+	Guardian  *rs.Guardian
 	Contexts  *rs.ContextURLs
 	Spool     *rs.EventSpool
 
 	enforcer rs.EnforcerConfig // what the gateway judges with
+	verifier *rs.Verifier
+	issuers  []string // whose feeds are followed
 	engine   kv.Engine
 	stop     context.CancelFunc
 	running  sync.WaitGroup
@@ -119,14 +131,10 @@ func served() []string {
 // assemble is the adapter's parts list.
 func (r *RS) assemble(c RSConfig) error {
 	base := c.Base + FHIRPath
-	client, err := asclient.New(asclient.Config{
-		Issuer: c.Issuer, Name: c.Name, RedirectURI: c.Base + rs.CallbackPath, Audience: base, ClientID: c.ClientID, ClientSecret: c.Secret,
-		RPTFormat: c.RPTFormat, Store: r.State, Transport: c.Transport, Now: c.Now, Random: rand.Reader, Logger: c.Logger,
-	})
+	clients, client, err := c.issuers(r.State)
 	if err != nil {
 		return err
 	}
-	clients := rs.Clients{c.Issuer: client}
 	tokens := rs.NewTokens(clients, r.State, c.Now, c.Logger)
 	upstream, err := c.upstream()
 	if err != nil {
@@ -145,8 +153,12 @@ func (r *RS) assemble(c RSConfig) error {
 		return err
 	}
 	desk := rs.NewPermissionDesk(r.Registrar)
+	possession, err := c.possession()
+	if err != nil {
+		return err
+	}
 	if r.Contexts, err = rs.NewContextURLs(rs.ContextURLConfig{
-		State: r.State, Registrar: r.Registrar, Desk: desk, Verifier: verifier, Relations: r.Relations, Base: c.Base, FHIRBase: base,
+		State: r.State, Registrar: r.Registrar, Desk: desk, Verifier: verifier, Possession: possession, Relations: r.Relations, Base: c.Base, FHIRBase: base,
 		Types: served(), Limiter: rs.NewAddressLimiter(20, 200, c.Now), Now: c.Now, Random: rand.Reader, Logger: c.Logger,
 	}); err != nil {
 		return err
@@ -154,22 +166,28 @@ func (r *RS) assemble(c RSConfig) error {
 	r.Spool = rs.NewEventSpool(r.State, tokens, clients, c.Now, c.Logger)
 	sign, err := rs.NewSignIn(rs.SignInConfig{
 		State: r.State, Clients: clients, Tokens: tokens, Registrar: r.Registrar, Patients: patients, Issuer: c.Issuer, FHIRBase: base,
-		Now: c.Now, Random: rand.Reader, Logger: c.Logger,
+		FHIRUserIssuers: c.fhirUserIssuers(), Now: c.Now, Random: rand.Reader, Logger: c.Logger,
 	})
 	if err != nil {
 		return err
 	}
+	if r.Guardian, err = rs.NewGuardian(rs.GuardianConfig{
+		State: r.State, Issuers: clients, Tokens: tokens, Registrar: r.Registrar, Relations: r.Relations, Now: c.Now, Random: rand.Reader, Logger: c.Logger,
+	}); err != nil {
+		return err
+	}
 	pages, err := resolver.New(resolver.Config{
-		Base: c.Base, Name: c.Name, State: r.State, SignIn: sign, Contexts: r.Contexts, Relations: r.Relations, Patients: patients,
+		Base: c.Base, Name: c.Name, State: r.State, SignIn: sign, Contexts: r.Contexts, Relations: r.Relations, Patients: patients, Guardian: r.Guardian,
 		FormKey: derive(c.StateKey, "resolver forms"), CookieName: "umaas-rs" + c.CookieName, Limiter: rs.NewAddressLimiter(20, 200, c.Now), Now: c.Now, Logger: c.Logger,
 	})
 	if err != nil {
 		return err
 	}
-	protected, err := c.gateway(upstream, client, verifier, desk, tokens, r)
+	protected, err := c.gateway(upstream, client, verifier, possession, desk, tokens, r)
 	if err != nil {
 		return err
 	}
+	r.verifier, r.issuers = verifier, clients.Own()
 	preview := &rs.Preview{Clients: clients, Sets: r.State, Counter: protected, Base: c.Base, Logger: c.Logger}
 	mux := http.NewServeMux()
 	for _, route := range resolver.Routes() {
@@ -189,8 +207,11 @@ func (c RSConfig) patients(upstream rs.Upstream) rs.PatientDirectory {
 	return newUpstreamPatients(upstream, c.Now)
 }
 
-// work runs what happens in the background: reconciliation of sets, delivery of access events, sweeping.
+// work runs what happens in the background: the feeds of withdrawals, reconciliation of sets, delivery of access events, sweeping.
 func (r *RS) work(ctx context.Context, log *slog.Logger) {
+	for _, issuer := range r.issuers {
+		r.running.Go(func() { r.verifier.Follow(ctx, issuer) })
+	}
 	r.running.Go(func() {
 		if err := r.Registrar.ReconcileAll(ctx); err != nil && ctx.Err() == nil {
 			log.ErrorContext(ctx, "reconciliation at start", "err", err) // each owner's own job is tried again

@@ -47,6 +47,15 @@ func (s *Server) RevokePATs(owner string, refresh bool) {
 	})
 }
 
+// ForgetClients ends all registrations with everything that was given to them.
+func (s *Server) ForgetClients() {
+	s.set(func() {
+		clear(s.clients)
+		clear(s.access)
+		clear(s.refresh)
+	})
+}
+
 // ForgetResource removes a set behind the resource server's back.
 func (s *Server) ForgetResource(id string) { s.set(func() { delete(s.res, id) }) }
 

@@ -67,6 +67,8 @@ type Server struct {
 	consumed map[string]bool
 	calls    map[string]int
 	meta     func(*uma.Metadata)
+	changes  [][]string // what the feed tells
+	forged   bool
 }
 
 // Report is one delivery of access events.
@@ -120,6 +122,7 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("POST /permission", s.permission)
 	mux.HandleFunc("POST /introspect", s.introspect)
 	mux.HandleFunc("POST /access-events", s.report)
+	mux.HandleFunc("POST /events", s.feed)
 	mux.HandleFunc("POST /grants/consume", s.consume)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
@@ -164,6 +167,7 @@ func (s *Server) metadata(w http.ResponseWriter, _ *http.Request) {
 		Issuer: u, AuthorizationEndpoint: u + "/authorize", TokenEndpoint: u + "/token", RegistrationEndpoint: u + "/register",
 		IntrospectionEndpoint: u + "/introspect", JWKSURI: u + "/jwks", PermissionEndpoint: u + "/permission",
 		ResourceRegistrationEndpoint: u + "/resource_set/", AccessEventsEndpoint: u + "/access-events", GrantConsumptionEndpoint: u + "/grants/consume",
+		EventFeedEndpoint:                          u + "/events",
 		AuthorizationResponseIssParameterSupported: true,
 	}
 	s.mu.Lock()

@@ -109,6 +109,20 @@ func testFields(t *testing.T, f *fixture) {
 		func(r umaas.Reader, v umaas.Code) (umaas.Code, error) { return r.Code(v.Key, now) })
 	roundTrip(t, f, func(_, b *umaas.Session) { b.Key, b.Expires = f.key(1), end }, umaas.Tx.PutSession,
 		func(r umaas.Reader, v umaas.Session) (umaas.Session, error) { return r.Session(v.Key, now) })
+	roundTrip(t, f, func(_, b *umaas.TrustedIssuer) { b.Issuer = "bare" }, umaas.Tx.PutTrustedIssuer,
+		func(r umaas.Reader, v umaas.TrustedIssuer) (umaas.TrustedIssuer, error) {
+			return r.TrustedIssuer(v.Issuer)
+		})
+	roundTrip(t, f, func(_, b *umaas.PCT) { b.Key, b.Party.Account, b.Expires = f.key(1), "party", end }, umaas.Tx.PutPCT,
+		func(r umaas.Reader, v umaas.PCT) (umaas.PCT, error) { return r.PCT(v.Key, now) })
+	roundTrip(t, f, func(_, b *umaas.Invitation) { b.Key, b.Owner, b.Expires = f.key(1), "owner", end }, umaas.Tx.PutInvitation,
+		func(r umaas.Reader, v umaas.Invitation) (umaas.Invitation, error) { return r.Invitation(v.Key, now) })
+	roundTrip(t, f, func(full, b *umaas.Delegation) {
+		full.Who.Kind = umaas.WhoAccount
+		b.Owner, b.ID = "owner", "bare"
+		b.Who = umaas.Who{Kind: umaas.WhoEmail, Email: "a@b.example"}
+	}, umaas.Tx.PutDelegation,
+		func(r umaas.Reader, v umaas.Delegation) (umaas.Delegation, error) { return r.Delegation(v.Owner, v.ID) })
 }
 
 // testExpiry: the moment named as the end is no longer inside; a record without an end has ended (SEC-11).
