@@ -21,7 +21,8 @@ func (e *Env) resource(t *T, owner, rs string, scopes []string) Resource {
 	r := Resource{Owner: owner, RS: rs, Scopes: slices.Clone(scopes), Name: e.Fresh("conformance ")}
 	pat := e.pat(t, owner, rs, false)
 	description := map[string]any{"name": r.Name, "resource_scopes": scopes, "type": "https://conformance.invalid/resource"}
-	merge(description, e.Profile.Fixtures.Resource)
+	e.Profile.Fixtures.Describe(description)
+	r.Name, _ = description["name"].(string)
 	x := t.PostJSON(e.Metadata.ResourceRegistrationEndpoint, description, pat)
 	if r.ID = x.Text("_id"); x.Status != http.StatusCreated || r.ID == "" {
 		t.Blockf("a resource could not be registered: %s", told(x))

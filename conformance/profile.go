@@ -169,8 +169,11 @@ type FixtureHow struct {
 	PermissionRequest string         `yaml:"permission_request" validate:"omitempty,oneof=array"` // send an array for one permission too
 	Introspection     string         `yaml:"introspection" validate:"omitempty,oneof=client"`     // authenticate as the resource server's client, not by PAT
 	IntrospectionHint string         `yaml:"introspection_hint"`                                  // token_type_hint of the fixtures
-	Resource          map[string]any `yaml:"resource"`                                            // members added to each resource description
+	Resource          map[string]any `yaml:"resource"`                                            // members added to each resource description; null removes one
 }
+
+// Describe puts the profile's members over a resource description of the fixtures; a null removes one.
+func (f FixtureHow) Describe(description map[string]any) { merge(description, f.Resource) }
 
 // PushHow says how the server trusts the suite's own OpenID provider.
 type PushHow struct {

@@ -36,9 +36,7 @@ func clientAuthentication() []check {
 
 func publicClient(t *conformance.T) {
 	_, ticket := fresh(t)
-	if x := t.Redeem(t.Client(conformance.P1), ticket, nil); !assessed(x) {
-		t.Errorf("a public client's request was not assessed (%s)", told(x))
-	}
+	wantAssessed(t, t.Redeem(t.Client(conformance.P1), ticket, nil), "a public client's request")
 }
 
 // authenticated presents a fresh ticket with some authentication.

@@ -38,6 +38,18 @@ func assessed(x *exchange) bool {
 	return x.Text("access_token") != "" || slices.Contains(decisions, x.OAuthError())
 }
 
+// wantAssessed judges that a request got as far as the assessment. A 403 without an error code may be a decision as well as
+// anything else: then nothing is known (grant.denied.code judges the code).
+func wantAssessed(t *conformance.T, x *exchange, what string) {
+	switch {
+	case assessed(x):
+	case x.Status == http.StatusForbidden && x.OAuthError() == "":
+		t.Blockf("%s was answered 403 without an error code, which does not tell whether it was assessed", what)
+	default:
+		t.Errorf("%s was not assessed (%s)", what, told(x))
+	}
+}
+
 // told is an answer in one line.
 func told(x *exchange) string {
 	switch {

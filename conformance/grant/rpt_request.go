@@ -117,9 +117,7 @@ func postOnly(t *conformance.T) {
 func unknownParameter(t *conformance.T) {
 	_, ticket := fresh(t)
 	x := t.Redeem(c1(t), ticket, url.Values{"x_umaas_conformance": {"anything"}})
-	if !assessed(x) {
-		t.Errorf("a request with a parameter nobody defined was not assessed (%s)", told(x))
-	}
+	wantAssessed(t, x, "a request with a parameter nobody defined")
 }
 
 func claimTokenAlone(t *conformance.T) {
