@@ -52,13 +52,13 @@ func (s *Site) history(v *visit) error {
 			return errors.Join(errNoPage, err)
 		}
 	}
-	entries, err := s.Service.History(v.Request.Context(), v.owner(), before, historyPage)
+	found, err := v.acts().History(v.Request.Context(), umaas.HistoryFilter{Before: before, Limit: historyPage})
 	if err != nil {
 		return err
 	}
-	d := historyView{Days: s.days(v, entries)}
-	if len(entries) == historyPage {
-		d.Next = entries[len(entries)-1].Key.String()
+	d := historyView{Days: s.days(v, found.Entries)}
+	if !found.Next.IsZero() {
+		d.Next = found.Next.String()
 	}
 	return s.render(v, http.StatusOK, "history", frame{Title: "history.title", Here: "history"}, d)
 }
@@ -125,7 +125,7 @@ func (s *Site) groupOf(v *visit, e umaas.HistoryEntry) (lookGroup, bool) {
 		g.Entries[0].Count = e.Access.Count
 	}
 	switch {
-	case e.Actor != "" && e.Actor == v.owner():
+	case e.Actor != "" && e.Actor == v.person.ID:
 		g.Actor = ""
 		g.Key += ".you"
 	case g.Actor == "" && g.App != "":

@@ -51,11 +51,12 @@ func (s *Site) newSharePage(v *visit) error {
 // shareable reads what could be shared, and the apps the owner knows.
 func (s *Site) shareable(v *visit) ([]umaas.RecordView, []umaas.AppView, error) {
 	ctx := v.Request.Context()
-	records, err := s.Service.Shareable(ctx, v.owner())
+	records, err := v.acts().Shareable(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	shares, err := s.Service.Shares(ctx, v.owner())
+	records = v.worded(records)
+	shares, err := v.acts().Shares(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -117,7 +118,7 @@ func (s *Site) newShare(v *visit) error {
 	default:
 		return errOutOfDate
 	}
-	id, err := s.Service.CreateShare(v.Request.Context(), v.owner(), n, v.requestID())
+	id, err := v.acts().CreateShare(v.Request.Context(), n, v.requestID())
 	if errors.Is(err, umaas.ErrBadAnswer) && n.Who.Kind == umaas.WhoClient {
 		d.Problems = []problem{{"app", "problem.app-alone"}}
 		return s.drawNewShare(v, http.StatusUnprocessableEntity, records, d)
@@ -126,7 +127,7 @@ func (s *Site) newShare(v *visit) error {
 		return err
 	}
 	v.leaveNotice("shared")
-	return v.seeOther("/me/sharing/" + string(id))
+	return v.seeOther(v.me() + "/sharing/" + string(id))
 }
 
 // readNewShare turns the form into a share. The answer does not tell whether an account with that address exists (SEC-44).

@@ -25,7 +25,7 @@ type signInView struct {
 }
 
 // returnable are the pages a sign-in may lead back to: our own, read only (SEC-101: no open redirect).
-var returnable = regexp.MustCompile(`^/me(/[A-Za-z0-9_-]{1,64}){0,2}$`)
+var returnable = regexp.MustCompile(`^/(me|for/[A-Za-z0-9_-]{1,64})(/[A-Za-z0-9_-]{1,64}){0,2}$|^/invite$`)
 
 func (s *Site) loginPage(v *visit) error {
 	if v.session != nil {
