@@ -95,6 +95,7 @@ func (s *Site) functions() template.FuncMap {
 			return "?"
 		},
 		"dict":     dict,
+		"left":     s.left,
 		"seconds":  func(d time.Duration) int { return int((d + time.Second - 1) / time.Second) },
 		"signin":   func(acr string) string { return signInKey(acr) },
 		"claimkey": s.claimKey,

@@ -19,6 +19,7 @@ type signInView struct {
 	Cancel   string         // token of the way out of a flow
 	To       string
 	Login    string
+	Hint     string // text key: why to sign in, outside a flow
 	Issuers  []umaas.SignInIssuer
 	Away     string // token of the forms that lead to issuers
 	Problems []problem
@@ -118,6 +119,9 @@ func (s *Site) again(v *visit, status int, d signInView) error {
 	}
 	if !returnable.MatchString(d.To) {
 		d.To = ""
+	}
+	if d.To == "/invite" {
+		d.Hint = "invite.signin"
 	}
 	return s.drawSignIn(v, status, d)
 }

@@ -18,7 +18,8 @@ type Config struct {
 	SignIn   SignIn
 	Upstream Upstream // nil: people sign in here alone
 
-	Base string // path of the issuer, "" for none: all addresses begin with it
+	Issuer string // this server's address, as links to it begin; "" takes no invitations
+	Base   string // path of the issuer, "" for none: all addresses begin with it
 
 	// Cookie names. With Secure they must begin with "__Host-" (PS-10); on loopback http every role of a machine has names
 	// of its own, because cookies ignore ports. BrowserCookie is the one the authorization and claims endpoints set.
@@ -103,6 +104,10 @@ func (s *Site) Mount(r gin.IRouter) {
 	do("/flow/:id/cancel", s.cancelFlow)
 	do("/flow/:id/switch", s.switchPerson)
 
+	see("/invite", s.invitePage)
+	see("/invite/:handle", s.openInvite)
+	do("/invite", s.acceptInvite)
+
 	s.mountOwner("/me", s.signedIn, see, do)
 	s.mountOwner("/for/:owner", s.forSomebody, see, do)
 
@@ -132,4 +137,7 @@ func (s *Site) mountOwner(me string, as func(page) page, see, do func(string, pa
 	see(me+"/share", as(s.newSharePage))
 	do(me+"/share", as(s.newShare))
 	see(me+"/history", as(s.history))
+	see(me+"/invitations", as(s.invitations))
+	see(me+"/invitations/:key", as(s.invitation))
+	do(me+"/invitations/:key/end", as(s.uninvite))
 }

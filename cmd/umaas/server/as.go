@@ -161,7 +161,7 @@ func pages(ctx context.Context, c ASConfig, core *umaas.Service, st *store.Store
 		return nil, err
 	}
 	site, err := web.New(web.Config{
-		Service: core, SignIn: sign, Upstream: upstream, Base: u.Path, SessionCookie: session, BrowserCookie: browser, Secure: secure,
+		Service: core, SignIn: sign, Upstream: upstream, Issuer: c.Issuer, Base: u.Path, SessionCookie: session, BrowserCookie: browser, Secure: secure,
 		DeploymentName: c.Name, CSRFKey: csrf, Now: c.Now, Random: rand.Reader, Logger: c.Logger,
 	})
 	if err != nil {

@@ -19,5 +19,15 @@ for (const button of document.querySelectorAll("[data-choose-all]")) {
   });
 }
 
+// Copy what stands beside the button.
+for (const button of document.querySelectorAll("[data-copy]")) {
+  if (!navigator.clipboard) break;
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
+    document.getElementById("copied").textContent = button.dataset.done;
+  });
+}
+
 // After errors the summary has the focus (AX-02).
 document.getElementById("problems")?.focus();
