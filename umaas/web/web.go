@@ -111,6 +111,11 @@ func (s *Site) Mount(r gin.IRouter) {
 	s.mountOwner("/me", s.signedIn, see, do)
 	s.mountOwner("/for/:owner", s.forSomebody, see, do)
 
+	see("/me/people", s.signedIn(s.people))
+	see("/me/people/new", s.signedIn(s.delegatePage))
+	do("/me/people/new", s.signedIn(s.delegate))
+	do("/me/people/:id/end", s.signedIn(s.endDelegation))
+	do("/me/people/:id/:entry/resign", s.signedIn(s.resign))
 	see("/me/asked", s.signedIn(s.asked))
 	see("/me/sign-in", s.signedIn(s.signIns))
 	do("/me/sign-in/unlink", s.signedIn(s.unlink))
