@@ -344,3 +344,52 @@ func (w *world) emergency() {
 		w.t.Fatalf("no emergency access: %s", code)
 	}
 }
+
+// TestPG_13_Filter: the history is narrowed by kind, person, app and dates; the chart counts; the file holds the same; each look
+// leads to the share that allowed it.
+func TestPG_13_Filter(t *testing.T) {
+	w := newWorld(t)
+	w.fill()
+	w.emergency()
+	b := w.browser()
+	p := b.signIn(b.get("/me/history"), "alice")
+	want(t, p, 200, "History", "History – Health Keys")
+	says(t, p, "7 looks.", "Most by Dr. Bob Berg.", "1 emergency.", "Take it along as a file", "Dr. Bob Berg used emergency access")
+	if !strings.Contains(p.body, `<rect class="others"`) || !strings.Contains(p.body, `<rect class="own"`) || !strings.Contains(p.body, `<path class="alarm"`) {
+		t.Error("the chart lacks a bar")
+	}
+	for query, c := range map[string][2]string{
+		"kind=looks":                              {"looked at your allergies", "asked for access"},
+		"kind=requests":                           {"Dr. Bob Berg asked for access", "looked at"},
+		"kind=emergency":                          {"used emergency access", "asked for access"},
+		"kind=sharing":                            {"You shared with Flu Clinic", "asked for access"},
+		"who=" + string(w.bob.ID):                 {"Dr. Bob Berg", "You shared"},
+		"app=" + string(flu):                      {"You shared with Flu Clinic", "asked for access"},
+		"from=2027-03-01&to=2027-03-01":           {"asked for access", "There is nothing like this"},
+		"to=2027-02-28":                           {"There is nothing like this", "asked for access"},
+		"record=" + string(w.set) + "&kind=looks": {"looked at", "asked for access"},
+	} {
+		got := b.get("/me/history?" + query)
+		body := tags.ReplaceAllString(got.body, "")
+		_, body, _ = strings.Cut(body, "Show everything")
+		if got.status != 200 || !strings.Contains(body, c[0]) || strings.Contains(body, c[1]) {
+			t.Errorf("%s: %d %s", query, got.status, body)
+		}
+	}
+	for query, text := range map[string]string{"from=2027-13-01": "Choose a date", "from=2027-03-02&to=2027-03-01": "The first day must not lie after the last one."} {
+		bad := b.get("/me/history?" + query)
+		if bad.status != 422 {
+			t.Errorf("%s: %d", query, bad.status)
+		}
+		says(t, bad, text)
+	}
+	if p := b.get("/me/history?kind=x"); p.status != 404 {
+		t.Error(p.status)
+	}
+	file := b.get("/me/history/export?kind=looks")
+	if file.header.Get("Content-Disposition") != `attachment; filename="history-2027-03-01.ndjson"` || file.header.Get("Content-Type") != "application/x-ndjson" || strings.Count(file.body, "\n") != 8 {
+		t.Errorf("%v %s", file.header, file.body)
+	}
+	emergency := b.get(link(t, b.get("/me/history?kind=emergency"), "/me/sharing/"))
+	says(t, emergency, "This counts in an emergency alone.")
+}

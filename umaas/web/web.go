@@ -142,6 +142,7 @@ func (s *Site) mountOwner(me string, as func(page) page, see, do func(string, pa
 	see(me+"/share", as(s.newSharePage))
 	do(me+"/share", as(s.newShare))
 	see(me+"/history", as(s.history))
+	see(me+"/history/export", as(s.exportHistory))
 	see(me+"/invitations", as(s.invitations))
 	see(me+"/invitations/:key", as(s.invitation))
 	do(me+"/invitations/:key/end", as(s.uninvite))
