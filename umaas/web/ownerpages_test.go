@@ -393,3 +393,47 @@ func TestPG_13_Filter(t *testing.T) {
 	emergency := b.get(link(t, b.get("/me/history?kind=emergency"), "/me/sharing/"))
 	says(t, emergency, "This counts in an emergency alone.")
 }
+
+// TestPG_09_Files: a share leaves as a file; the file comes in again after it was shown what it means, once; what is not known is
+// refused with its place.
+func TestPG_09_Files(t *testing.T) {
+	w := newWorld(t)
+	b := w.browser()
+	share := w.shared(b, url.Values{"whom": {"person"}, "email": {"bob@clinic.example"}, "purpose": {"TREAT"}})
+	file := b.get(share.url.String() + "/file")
+	if file.header.Get("Content-Type") != "application/fhir+json" || !strings.Contains(file.body, `"Consent"`) {
+		t.Fatalf("%v %s", file.header, file.body)
+	}
+	if all := b.get("/me/sharing/export"); !strings.Contains(all.body, `"Bundle"`) {
+		t.Error(all.body)
+	}
+	b.submit(share, "/stop", nil)
+	form := b.get("/me/sharing/import")
+	want(t, form, 200, "Take in a file with shares", "Take in a file with shares – Health Keys")
+	for document, text := range map[string]string{"": "Choose a file first.", "{": "The file says something that is not known here.", strings.Replace(file.body, `"active"`, `"draft"`, 1): "Consent.status"} {
+		bad := b.submit(form, "/import", url.Values{"answer": {"check"}, "document": {document}})
+		if bad.status != 422 {
+			t.Error(bad.status)
+		}
+		says(t, bad, text)
+	}
+	check := b.submit(form, "/import", url.Values{"answer": {"check"}, "document": {file.body}})
+	want(t, check, 200, "This is what the file means here", "Take in a file with shares – Health Keys")
+	says(t, check, "bob@clinic.example", "See your allergies", "To treat you", "Nothing is shared yet.")
+	if p := b.submit(check, "/import", url.Values{"answer": {"share"}, "document": {strings.Replace(file.body, "bob@", "eve@", 1)}}); p.status != 400 {
+		t.Errorf("SEC-47: another file than the one shown: %d", p.status)
+	}
+	says(t, b.submit(check, "/import", url.Values{"answer": {"share"}}), "Shared as the file says.")
+	says(t, b.submit(check, "/import", url.Values{"answer": {"share"}}), "Your sharing changed meanwhile.")
+	shares, err := w.core.Shares(t.Context(), w.alice.ID)
+	w.must(err)
+	live := 0
+	for _, v := range shares {
+		if v.InForce(w.now()) {
+			live++
+		}
+	}
+	if live != 1 {
+		t.Errorf("%d shares", live)
+	}
+}

@@ -33,6 +33,7 @@ type frame struct {
 type view struct {
 	frame
 	Deployment string
+	Files      bool // shares can leave and come as files
 	Help       string
 	Static     string
 	Base       string
@@ -134,7 +135,7 @@ func (s *Site) render(v *visit, status int, page string, f frame, data any) erro
 		return fmt.Errorf("web: no template %q", page)
 	}
 	out := view{
-		frame: f, Deployment: s.DeploymentName, Help: s.Help, Base: s.Base, Me: s.Base + v.me(), For: v.principal, Static: s.Base + "/static/" + s.static.version, Data: data,
+		frame: f, Deployment: s.DeploymentName, Help: s.Help, Files: s.Consents != nil, Base: s.Base, Me: s.Base + v.me(), For: v.principal, Static: s.Base + "/static/" + s.static.version, Data: data,
 	}
 	if v.person != nil {
 		out.Person = v.person
@@ -166,7 +167,7 @@ var notices = map[string]bool{"restored": true, "undone": true, "emergency-ended
 
 // troubles are notices of what did not work on the way.
 var troubles = map[string]bool{
-	"upstream": true, "declined": true, "not-fresh": true, "untrusted": true, "too-late": true, "appointed": true, "own-interest": true, "cannot-restore": true, "too-much": true, "linked-elsewhere": true, "last-sign-in": true,
+	"upstream": true, "declined": true, "not-fresh": true, "untrusted": true, "changed-meanwhile": true, "too-late": true, "appointed": true, "own-interest": true, "cannot-restore": true, "too-much": true, "linked-elsewhere": true, "last-sign-in": true,
 }
 
 func (v *visit) noticeName() string { return v.site.SessionCookie + "-notice" }

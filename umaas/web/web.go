@@ -17,6 +17,7 @@ type Config struct {
 	Service  Service
 	SignIn   SignIn
 	Upstream Upstream // nil: people sign in here alone
+	Consents Consents // nil: shares neither leave nor come as files
 
 	Issuer string // this server's address, as links to it begin; "" takes no invitations
 	Base   string // path of the issuer, "" for none: all addresses begin with it
@@ -133,7 +134,11 @@ func (s *Site) mountOwner(me string, as func(page) page, see, do func(string, pa
 	do(me+"/requests/:key/undo", as(s.undoAnswer))
 	do(me+"/requests/:key/end", as(s.endEmergency))
 	see(me+"/sharing", as(s.sharing))
+	see(me+"/sharing/import", as(s.importPage))
+	do(me+"/sharing/import", as(s.takeIn))
+	see(me+"/sharing/export", as(s.exportShares))
 	see(me+"/sharing/:id", as(s.share))
+	see(me+"/sharing/:id/file", as(s.exportShare))
 	see(me+"/sharing/:id/stop", as(s.stopPage))
 	do(me+"/sharing/:id/stop", as(s.stop))
 	do(me+"/sharing/:id/restore", as(s.restore))

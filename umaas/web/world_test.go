@@ -18,6 +18,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/umaas/umaas/umaas"
+	"github.com/umaas/umaas/umaas/fhirview"
 	"github.com/umaas/umaas/umaas/httpapi"
 	"github.com/umaas/umaas/umaas/keys"
 	"github.com/umaas/umaas/umaas/policy"
@@ -134,7 +135,7 @@ func (w *world) serve() {
 	upstream, err := signin.NewUpstream(signin.UpstreamConfig{Trips: w.core, Issuer: w.server.URL, HTTP: http.DefaultClient, Now: w.now, Logger: log})
 	w.must(err)
 	site, err := web.New(web.Config{
-		Service: w.core, SignIn: in, Upstream: upstream, Issuer: w.server.URL, SessionCookie: "as", BrowserCookie: "as-flow", DeploymentName: "Health Keys", Help: "call 555 0100",
+		Service: w.core, SignIn: in, Upstream: upstream, Consents: fhirview.View{Core: w.core, Issuer: w.server.URL, Now: w.now}, Issuer: w.server.URL, SessionCookie: "as", BrowserCookie: "as-flow", DeploymentName: "Health Keys", Help: "call 555 0100",
 		CSRFKey: make([]byte, 32), Now: w.now, Random: rand.Reader, Logger: log,
 	})
 	w.must(err)

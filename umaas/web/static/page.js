@@ -29,5 +29,14 @@ for (const button of document.querySelectorAll("[data-copy]")) {
   });
 }
 
+// A file is read here and sent as text.
+for (const field of document.querySelectorAll("[data-file]")) {
+  field.hidden = false;
+  field.querySelector("input").addEventListener("change", async (event) => {
+    const [file] = event.target.files;
+    if (file) document.getElementById(field.dataset.file).value = await file.text();
+  });
+}
+
 // After errors the summary has the focus (AX-02).
 document.getElementById("problems")?.focus();
