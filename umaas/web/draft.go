@@ -16,6 +16,7 @@ type draft struct {
 	link     bool // somebody gets a link to take it up
 	who      []segment
 	items    []umaas.Item
+	labels   []Name // of the records they are of, where there are several to choose from
 	ticked   map[string]bool
 	purposes map[string]bool
 	problems map[string][]problem
@@ -42,6 +43,9 @@ func (s *Site) readDraft(v *visit, o shareOffer) draft {
 				d.ticked[item.ID] = true
 				d.items = append(d.items, item)
 				d.share.Items[r.Resource.ID] = append(d.share.Items[r.Resource.ID], item.ID)
+				if label := name(r.Label); len(o.records) > 1 && !slices.Contains(d.labels, label) {
+					d.labels = append(d.labels, label)
+				}
 			}
 		}
 	}
@@ -194,6 +198,11 @@ type sentence struct {
 
 func (s *Site) conditions(d draft, step int) []sentence {
 	var out []sentence
+	if step > 2 {
+		for _, label := range d.labels {
+			out = append(out, sentence{"meaning.record", []any{"label", label}})
+		}
+	}
 	if len(d.share.Also) > 0 {
 		out = append(out, sentence{"meaning.at", []any{"value", name(d.share.Also[0].Value)}})
 	}

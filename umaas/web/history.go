@@ -161,7 +161,7 @@ func (s *Site) groupOf(v *visit, e umaas.HistoryEntry) (lookGroup, bool) {
 		return lookGroup{}, false
 	}
 	var err error
-	if g.Sentence, err = s.sentence(g); err != nil {
+	if g.Sentence, err = s.sentence(v, g); err != nil {
 		s.Logger.Error("history sentence", "key", g.Key, "error", err)
 		return lookGroup{}, false
 	}
@@ -175,10 +175,14 @@ var shareTold = map[string]bool{
 }
 
 // sentence fills the words of one line.
-func (s *Site) sentence(g lookGroup) ([]segment, error) {
+func (s *Site) sentence(v *visit, g lookGroup) ([]segment, error) {
 	var what []string
 	for _, kind := range g.Kinds {
-		what = append(what, s.texts[kind+".name"])
+		words := s.texts[kind+".name"]
+		if v.principal != nil {
+			words = others(words)
+		}
+		what = append(what, words)
 	}
 	if len(what) == 0 {
 		what = []string{s.texts["history.whole"]}

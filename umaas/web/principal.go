@@ -83,4 +83,6 @@ func (v *visit) worded(views []umaas.RecordView) []umaas.RecordView {
 	return out
 }
 
-func others(words string) string { return strings.ReplaceAll(words, " your ", " their ") }
+func others(words string) string {
+	return strings.TrimPrefix(strings.ReplaceAll(" "+words, " your ", " their "), " ")
+}
