@@ -437,3 +437,29 @@ func TestPG_09_Files(t *testing.T) {
 		t.Errorf("%d shares", live)
 	}
 }
+
+// TestPG_09_NarrowPurposes: a share for any reason is left for some, then for fewer, never for more or for none.
+func TestPG_09_NarrowPurposes(t *testing.T) {
+	w := newWorld(t)
+	b := w.browser()
+	share := w.shared(b, url.Values{"whom": {"person"}, "email": {"bob@clinic.example"}})
+	change := b.get(share.url.String() + "/change")
+	says(t, change, "It counts for any reason now.")
+	says(t, b.submit(change, "/change", url.Values{"purpose": {"TREAT", "HRESCH"}}), "To treat you")
+	change = b.get(share.url.String() + "/change")
+	hushes(t, change, "HPAYMT")
+	none := b.submit(change, "/change", url.Values{"purpose": {}})
+	if none.status != 422 {
+		t.Error(none.status)
+	}
+	says(t, none, "Leave at least one reason.")
+	if wider := b.submit(change, "/change", url.Values{"purpose": {"TREAT", "HPAYMT"}}); wider.status != 400 {
+		t.Error(wider.status)
+	}
+	b.submit(change, "/change", url.Values{"purpose": {"TREAT"}})
+	shares, err := w.core.Shares(t.Context(), w.alice.ID)
+	w.must(err)
+	if len(shares[0].Purposes) != 1 || shares[0].Purposes[0] != "TREAT" {
+		t.Errorf("%v", shares[0].Purposes)
+	}
+}

@@ -107,6 +107,7 @@ type requestView struct {
 	Heading []segment // the sentence "{who} asks to see your allergies"
 	Preview preview
 	Silent  string
+	Stated  []stated
 	undoBar
 	answers
 }
@@ -151,7 +152,12 @@ func (s *Site) drawRequest(v *visit, status int, r umaas.RequestView, a answers,
 	if err != nil {
 		return err
 	}
+	said, err := s.statedOf(v, r.Party.Claims)
+	if err != nil {
+		return err
+	}
 	d := requestView{
+		Stated:      said,
 		RequestView: r, Heading: heading, Token: v.formToken("request "+r.Key.String(), r.Digest), Blocks: recordsOf(r.Records, a.Ticked), Ends: requestEnds,
 		Open: s.waits(r), Preview: p, Silent: v.form.Get("silent"), undoBar: s.undoBarOf(v, r), answers: a,
 	}

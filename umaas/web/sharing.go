@@ -84,6 +84,8 @@ type shareView struct {
 	Stop   string // token of the one tap that stops it
 	Again  string // token of "share it again", "" where that is not possible
 	Effect umaas.Effect
+	Stay   []string        // change: purposes to choose from
+	Chosen map[string]bool // of them
 	Ends   []string
 	answers
 }
@@ -160,6 +162,16 @@ func (s *Site) drawChange(v *visit, status int, d shareView, a answers) error {
 		return v.seeOther(v.me() + "/sharing/" + string(d.ID))
 	}
 	d.answers, d.Ends = a, changeEnds
+	if d.Stay = d.Purposes; len(d.Stay) == 0 {
+		d.Stay = sharePurposes
+	}
+	d.Chosen = map[string]bool{}
+	for _, p := range d.Purposes {
+		d.Chosen[p] = v.form == nil
+	}
+	for _, p := range v.form["purpose"] {
+		d.Chosen[p] = true
+	}
 	d.Blocks = recordsOf(d.Records, a.Ticked)
 	d.Token = v.formToken("change "+string(d.ID), d.Version())
 	return s.render(v, status, "change", frame{Title: "change.page", Here: "sharing", IsError: len(a.Problems) > 0}, d)
@@ -167,7 +179,7 @@ func (s *Site) drawChange(v *visit, status int, d shareView, a answers) error {
 
 // change narrows at once. The core refuses anything wider.
 func (s *Site) change(v *visit) error {
-	if err := v.readForm(append([]string{"digest"}, untilFields...), "item"); err != nil {
+	if err := v.readForm(append([]string{"digest"}, untilFields...), "item", "purpose"); err != nil {
 		return err
 	}
 	d, err := s.ownShare(v)
@@ -184,6 +196,9 @@ func (s *Site) change(v *visit) error {
 	if len(a.Ticked) == 0 {
 		a.Problems = append(a.Problems, problem{"items", "problem.nothing-left"})
 	}
+	if len(d.Purposes) > 0 && len(v.form["purpose"]) == 0 {
+		a.Problems = append(a.Problems, problem{"purpose", "problem.purpose-left"})
+	}
 	var end time.Time // zero keeps the end
 	if a.Until != "keep" {
 		var problems []problem
@@ -196,7 +211,7 @@ func (s *Site) change(v *visit) error {
 	if len(a.Problems) > 0 {
 		return s.drawChange(v, http.StatusUnprocessableEntity, d, a)
 	}
-	narrow := umaas.Narrowing{ByItems: true, Items: v.form["item"], Until: end, Version: v.form.Get("digest")}
+	narrow := umaas.Narrowing{ByItems: true, Items: v.form["item"], Until: end, Purposes: v.form["purpose"], Version: v.form.Get("digest")}
 	switch _, err := v.acts().NarrowShare(v.Request.Context(), d.ID, narrow, v.requestID()); {
 	case errors.Is(err, umaas.ErrChanged): // in another window meanwhile (SEC-47)
 		a.Problems = []problem{{"", "problem.changed"}}
