@@ -60,9 +60,10 @@ func (t *T) Do(req *http.Request, label string) *Exchange {
 
 // keep puts a shortened copy of an exchange into the result.
 func (t *T) keep(x *Exchange) {
-	copied := shorten(x)
+	copied, secrets := shorten(x), secretsOf(x)
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.secrets = append(t.secrets, secrets...)
 	if len(t.kept) >= maxKept {
 		t.dropped++
 		return

@@ -103,6 +103,24 @@ func TestVerdicts(t *testing.T) {
 	}
 }
 
+// What a check tells of an answer holds no secret of it.
+func TestMessagesHoldNoSecrets(t *testing.T) {
+	const secret, pat = "abcdefghijklmnopqrstuvwxyz", "pat-pat-pat-pat-pat"
+	_, p := server(t, func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte(`{"list":[{"ticket":"` + secret + `"}]}`))
+	})
+	env := environ(t, p, conformance.Options{})
+	run := conformance.Execute(t.Context(), env, []conformance.Check{one("tells", func(t *conformance.T) {
+		x := t.PostForm(env.Issuer, url.Values{"client_secret": {secret + secret}}, conformance.Bearer(pat))
+		t.Logf("sent %s with %s", secret+secret, pat)
+		t.Errorf("got %s", x.Body)
+	})}, conformance.RunOptions{})
+	said := strings.Join(append(run.Results[0].Messages, run.Results[0].Log...), " ")
+	if strings.Contains(said, secret) || strings.Contains(said, pat) || !strings.Contains(said, conformance.Short(secret)) {
+		t.Errorf("%s", said)
+	}
+}
+
 // A run that leaves a MUST unexamined does not pass; recommendations and skips do no harm.
 func TestPassed(t *testing.T) {
 	for _, c := range []struct {
@@ -243,6 +261,19 @@ func TestHTTPHooks(t *testing.T) {
 		if _, err := env.Hook(t.Context(), q); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", action, err)
 		}
+	}
+	p.Hooks.Gather = &conformance.HookHow{Command: []string{"sh", "-c", `sed 's/.*"url":"\([^"]*\)".*/{"redirect":"https:\/\/c.example\/?ticket=t2\&from=\1"}/'`}}
+	p.Party.How = "gather"
+	p.Clients.Given = map[string]conformance.ClientHow{"C1": {ID: "c1"}}
+	gathering := environ(t, p, conformance.Options{})
+	run := conformance.Execute(t.Context(), gathering, []conformance.Check{one("gather", func(t *conformance.T) {
+		g := t.Gather(t.Client(conformance.C1), "t1", conformance.Bob, conformance.GatherOptions{Start: s.URL + "/claims", State: "st"})
+		if g.Ticket != "t2" || !strings.HasPrefix(g.Redirect.Query().Get("from"), s.URL+"/claims") {
+			t.Errorf("%s", g.Told())
+		}
+	})}, conformance.RunOptions{})
+	if r := run.Results[0]; r.Verdict != conformance.Pass {
+		t.Errorf("%s %v", r.Verdict, r.Messages)
 	}
 	q.Action = "claim-token"
 	if a, err := env.Hook(t.Context(), q); err != nil || a.Token != "tok" {

@@ -144,7 +144,7 @@ type Hooks interface {
 
 // HookRequest is what a policy or approval hook is told; a command gets it as JSON on standard input.
 type HookRequest struct {
-	Action        string   `json:"action"` // "permit", "revoke", "approve", "deny", "pat", "claim-token"
+	Action        string   `json:"action"` // "permit", "revoke", "approve", "deny", "pat", "claim-token", "gather"
 	Issuer        string   `json:"issuer"`
 	Owner         string   `json:"owner,omitempty"` // login
 	OwnerName     string   `json:"owner_name,omitempty"`
@@ -162,12 +162,18 @@ type HookRequest struct {
 	Client        string   `json:"client,omitempty"` // client_id
 	ClientSecret  string   `json:"client_secret,omitempty"`
 	Seconds       int      `json:"seconds,omitempty"`
-	ID            string   `json:"id,omitempty"` // the policy to revoke
+	ID            string   `json:"id,omitempty"`     // the policy to revoke
+	URL           string   `json:"url,omitempty"`    // where to send the requesting party
+	Cancel        bool     `json:"cancel,omitempty"` // she declines
+	PCT           bool     `json:"pct,omitempty"`    // she lets her claims be kept
 }
 
 // HookAnswer is what a hook says; a command prints it as JSON.
 type HookAnswer struct {
 	ID    string `json:"id,omitempty"`
 	Token string `json:"token,omitempty"`
-	Error string `json:"error,omitempty"`
+
+	// Redirect is where the server sent the requesting party back to, with its query; "" when it did not.
+	Redirect string `json:"redirect,omitempty"`
+	Error    string `json:"error,omitempty"`
 }

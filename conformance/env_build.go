@@ -49,7 +49,7 @@ type Options struct {
 	Transport http.RoundTripper // how the server is reached; nil: the network, with the profile's TLS settings
 	Hooks     Hooks             // acts for people; nil: the profile's hooks
 	Provider  *Provider         // already running; nil: started when the profile asks for one
-	Alone     bool      // no authorization server is examined, and the issuer is not asked for its discovery document
+	Alone     bool              // no authorization server is examined, and the issuer is not asked for its discovery document
 	Now       func() time.Time
 	Random    io.Reader
 

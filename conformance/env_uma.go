@@ -59,6 +59,7 @@ func (e *Env) gather(t *T, c Client, ticket, party string, o GatherOptions) Gath
 	}
 	who := t.person(party)
 	g := Gathered{Browser: o.Browser, State: o.State}
+	byHook := e.Profile.Hooks.Gather != nil && o.Browser == nil && o.OnStep == nil
 	if g.Browser == nil {
 		g.Browser = e.browserOf(t, who)
 	}
@@ -69,6 +70,9 @@ func (e *Env) gather(t *T, c Client, ticket, party string, o GatherOptions) Gath
 		g.State = ""
 	}
 	o.State = g.State
+	if byHook {
+		return e.gatherByHook(t, c, ticket, who, o)
+	}
 	g.Browser.Open(t.ClaimsURL(c, ticket, o))
 	purposes := []string{"gather"}
 	if o.Cancel {
@@ -85,6 +89,26 @@ func (e *Env) gather(t *T, c Client, ticket, party string, o GatherOptions) Gath
 			e.remember(who, g.Browser)
 		}
 	}
+	return g
+}
+
+// gatherByHook leaves the pages to the profile's hook.
+func (e *Env) gatherByHook(t *T, c Client, ticket string, who Person, o GatherOptions) Gathered {
+	start := t.ClaimsURL(c, ticket, o)
+	a, err := e.hooks.Hook(t.ctx, HookRequest{
+		Action: "gather", Issuer: e.Issuer, URL: start, Party: who.Login, PartySub: who.Sub, PartyPassword: who.Password, Client: c.ID,
+		Cancel: o.Cancel, PCT: o.PCT,
+	})
+	must(t, hookError(err, NeedGather))
+	g := Gathered{State: o.State, Page: &Page{Text: "the hook gather named no redirect", URL: &url.URL{}, Exchange: &Exchange{}}}
+	if a.Redirect == "" {
+		return g
+	}
+	if g.Redirect, err = url.Parse(a.Redirect); err != nil {
+		t.Blockf("the profile's hook gather: redirect is no address: %v", err)
+	}
+	g.Ticket, g.Page.Left = g.Redirect.Query().Get("ticket"), g.Redirect
+	t.Logf("the requesting party was taken through the pages by the profile's hook")
 	return g
 }
 

@@ -41,6 +41,8 @@ func (h *profileHooks) how(action string) *HookHow {
 		return s.PAT
 	case "claim-token":
 		return s.ClaimToken
+	case "gather":
+		return s.Gather
 	default:
 		return nil
 	}
@@ -99,7 +101,7 @@ func (q HookRequest) values() map[string]string {
 		"issuer": q.Issuer, "owner": q.Owner, "owner_sub": q.OwnerSub, "owner_name": q.OwnerName, "password": q.Password, "pat": q.PAT, "rs": q.RS,
 		"rs_secret": q.RSSecret, "resource_id": q.ResourceID, "resource_name": q.ResourceName, "scopes": strings.Join(q.Scopes, " "),
 		"party": q.Party, "party_sub": q.PartySub, "party_password": q.PartyPassword, "client": q.Client, "client_secret": q.ClientSecret,
-		"seconds": strconv.Itoa(q.Seconds), "id": q.ID, "login": q.Owner,
+		"seconds": strconv.Itoa(q.Seconds), "id": q.ID, "login": q.Owner, "url": q.URL,
 	}
 }
 
@@ -110,7 +112,7 @@ func (h *profileHooks) calls(ctx context.Context, calls []HookCall, q HookReques
 			return HookAnswer{}, fmt.Errorf("call %d: %w", i+1, err)
 		}
 	}
-	a := HookAnswer{Token: values["token"]}
+	a := HookAnswer{Token: values["token"], Redirect: values["redirect"]}
 	if values["id"] != q.ID {
 		a.ID = values["id"]
 	}
@@ -244,7 +246,7 @@ func member(v any, path []string) (string, bool) {
 func (h *profileHooks) pages(ctx context.Context, how HookHow, q HookRequest) (HookAnswer, error) {
 	side := &T{ctx: ctx, env: h.env}
 	var a HookAnswer
-	side.guard(func() { // a page that does not come ends it
+	if !side.guard(ctx, func() { // a page that does not come ends it
 		who := side.person(q.OwnerName)
 		b := h.env.browserOf(side, who)
 		values := q.values()
@@ -262,7 +264,9 @@ func (h *profileHooks) pages(ctx context.Context, how HookHow, q HookRequest) (H
 			a.ID, _, _ = strings.Cut(after, "?")
 		}
 		h.env.remember(who, b)
-	})
+	}) {
+		return HookAnswer{}, errors.New("the pages took too long")
+	}
 	if side.failed || side.skipped || side.blocked {
 		return a, errors.New(strings.Join(side.messages, "; "))
 	}

@@ -81,7 +81,7 @@ func (e *Env) fromProfile(n Need) (why string, known bool) {
 		if p.Party.How != "gather" {
 			return lacks(true, "the profile drives no claims interaction (party.how: gather)")
 		}
-		return lacks(len(p.Pages) == 0, "the profile does not say how the server's pages are filled in (pages)")
+		return lacks(len(p.Pages) == 0 && p.Hooks.Gather == nil, "the profile does not say how the server's pages are filled in (pages, or hooks.gather)")
 	case NeedParty:
 		return lacks(p.Party.How == "none", "the profile has no way to tell who the requesting party is (party)")
 	case NeedSecondRS:
@@ -98,7 +98,7 @@ func (e *Env) fromProfile(n Need) (why string, known bool) {
 	case NeedRS:
 		return lacks(p.RS.Resource == "" || p.RS.Listen == "", "the profile names no resource server to examine (resource_server)")
 	case NeedClient:
-		return lacks(len(p.Harness.Command) == 0, "the profile names no client to examine (client_harness)")
+		return lacks(p.Harness.Start == "" || p.Harness.Listen == "", "the profile names no client to examine (client_harness)")
 	default:
 		return "", false
 	}

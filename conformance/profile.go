@@ -134,6 +134,7 @@ type HookSet struct {
 	Deny       *HookHow `yaml:"deny"`
 	PAT        *HookHow `yaml:"pat"`
 	ClaimToken *HookHow `yaml:"claim_token"`
+	Gather     *HookHow `yaml:"gather"` // in place of pages: takes the requesting party through the pages at url
 }
 
 // HookHow is one hook: a command, or HTTP requests in a row, or pages to drive. Command gets a HookRequest as JSON on
@@ -193,7 +194,10 @@ type RSHow struct {
 	Resource string `yaml:"resource" validate:"omitempty,url"`         // a protected address
 }
 
-// HarnHow names a client to examine: a command that takes {{resource}} and prints what it got.
+// HarnHow names a client to examine: a web app that begins a process when a form is posted to its start address. The suite
+// plays the resource server, the authorization server and the browser around it.
 type HarnHow struct {
-	Command []string `yaml:"command"`
+	Listen string `yaml:"listen" validate:"omitempty,hostname_port"` // where the suite plays the resource and its authorization server
+	Start  string `yaml:"start" validate:"omitempty,url"`            // posted to by the browser
+	Form   string `yaml:"form"`                                      // the form; {{resource}} is the protected address
 }

@@ -86,13 +86,17 @@ func execute(ctx context.Context, env *Env, c Check, o RunOptions) Result {
 	}
 	limited, cancel := context.WithTimeoutCause(ctx, o.Timeout, fmt.Errorf("the check took longer than %s", o.Timeout))
 	t := &T{ctx: limited, env: env, check: c}
-	t.guard(func() { c.Run(t) })
+	if !t.guard(limited, func() { c.Run(t) }) {
+		cancel()
+		r.Verdict, r.Messages, r.Took = Fail, []string{context.Cause(limited).Error() + ", and did not stop; this is a fault of the check"}, time.Since(r.Started)
+		return r
+	}
 	if limited.Err() != nil && !t.skipped && !t.blocked {
 		t.Errorf("%v", context.Cause(limited))
 	}
 	cancel()
 	t.finish(ctx)
-	r.Messages, r.Log, r.Exchanges, r.Dropped = t.messages, t.log, t.kept, t.dropped
+	r.Messages, r.Log, r.Exchanges, r.Dropped = without(t.messages, t.secrets), without(t.log, t.secrets), t.kept, t.dropped
 	switch {
 	case t.failed:
 		r.Verdict = Fail
@@ -107,8 +111,12 @@ func execute(ctx context.Context, env *Env, c Check, o RunOptions) Result {
 	return r
 }
 
-// guard runs f to its end in a goroutine of its own, which Fatalf and Skipf may end. A panic is a failure of the check.
-func (t *T) guard(f func()) {
+// patience is how long a check that should have stopped is waited for.
+const patience = 5 * time.Second
+
+// guard runs f to its end in a goroutine of its own, which Fatalf and Skipf may end. A panic is a failure of the check. It
+// reports false when f goes on well after ctx has ended; f is left alone then.
+func (t *T) guard(ctx context.Context, f func()) bool {
 	done := make(chan struct{})
 	go func() {
 		ended := false
@@ -124,7 +132,17 @@ func (t *T) guard(f func()) {
 		f()
 		ended = true
 	}()
-	<-done
+	select {
+	case <-done:
+		return true
+	case <-ctx.Done():
+	}
+	select {
+	case <-done:
+		return true
+	case <-time.After(patience):
+		return false
+	}
 }
 
 // finish runs the cleanups. What they send is not kept, and what goes wrong in them is not the server's failure.
@@ -145,8 +163,10 @@ func (t *T) finish(ctx context.Context) {
 		dropped                  int
 	}{t.failed, t.skipped, t.blocked, t.messages, t.log, t.kept, t.dropped}
 	for i := len(list) - 1; i >= 0; i-- {
-		t.guard(list[i])
+		t.guard(limited, list[i])
 	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	t.failed, t.skipped, t.blocked = before.failed, before.skipped, before.blocked
 	t.messages, t.log, t.kept, t.dropped = before.messages, before.log, before.kept, before.dropped
 }

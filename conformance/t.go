@@ -25,6 +25,7 @@ type T struct {
 	log      []string
 	kept     []*Exchange
 	dropped  int
+	secrets  []string // seen in exchanges; they do not stand in messages
 	cleanups []func()
 }
 

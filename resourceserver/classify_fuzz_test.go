@@ -2,6 +2,7 @@ package resourceserver
 
 import (
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -95,17 +96,19 @@ func TestGW_40_Paths(t *testing.T) {
 	}
 }
 
-func TestBearerToken(t *testing.T) {
+func TestPresent(t *testing.T) {
 	for name, c := range map[string]struct {
 		headers []string
 		want    string
 	}{
 		"plain": {[]string{"Bearer abc"}, "abc"}, "case": {[]string{"bEARER abc"}, "abc"}, "none": {nil, ""}, "two": {[]string{"Bearer a", "Bearer b"}, ""},
-		"list": {[]string{"Bearer a, Bearer b"}, ""}, "basic": {[]string{"Basic abc"}, ""}, "empty": {[]string{"Bearer "}, ""}, "no space": {[]string{"Bearer"}, ""},
+		"list": {[]string{"Bearer a, Bearer b"}, ""}, "dpop": {[]string{"DPoP abc"}, "abc"}, "dpop case": {[]string{"dpop abc"}, "abc"},
+		"both": {[]string{"DPoP a", "Bearer a"}, ""}, "basic": {[]string{"Basic abc"}, ""}, "empty": {[]string{"Bearer "}, ""}, "no space": {[]string{"Bearer"}, ""},
 		"long": {[]string{"Bearer " + strings.Repeat("a", 9000)}, ""},
 	} {
-		if got, ok := bearerToken(c.headers); got != c.want || ok != (c.want != "") {
-			t.Errorf("%s: %q %v", name, got, ok)
+		r := &http.Request{Method: http.MethodGet, URL: &url.URL{Path: "/"}, Header: http.Header{"Authorization": c.headers}}
+		if got := present(r); got.token != c.want || got.sent != (len(c.headers) > 0) || got.dpop != strings.HasPrefix(name, "dpop") {
+			t.Errorf("%s: %+v", name, got)
 		}
 	}
 }

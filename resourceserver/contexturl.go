@@ -18,18 +18,19 @@ import (
 
 // ContextURLConfig is what ContextURLs need.
 type ContextURLConfig struct {
-	State     State
-	Registrar *Registrar
-	Desk      *PermissionDesk
-	Verifier  TokenVerifier
-	Relations Relations
-	Base      string // {rs}, no closing slash
-	FHIRBase  string // {fhir}
-	Types     []string
-	Limiter   *AddressLimiter // nil: no limit here
-	Now       func() time.Time
-	Random    io.Reader
-	Logger    *slog.Logger
+	State      State
+	Registrar  *Registrar
+	Desk       *PermissionDesk
+	Verifier   TokenVerifier
+	Possession *Possession // nil: DPoP proofs for addresses under Base
+	Relations  Relations
+	Base       string // {rs}, no closing slash
+	FHIRBase   string // {fhir}
+	Types      []string
+	Limiter    *AddressLimiter // nil: no limit here
+	Now        func() time.Time
+	Random     io.Reader
+	Logger     *slog.Logger
 }
 
 // ContextURLs are the opaque addresses apps start from (flows.md A2, seed 004). One says nothing and gives nothing: it only
@@ -42,10 +43,16 @@ type ContextURLs struct {
 func NewContextURLs(cfg ContextURLConfig) (*ContextURLs, error) {
 	if cfg.State == nil || cfg.Registrar == nil || cfg.Desk == nil || cfg.Verifier == nil || cfg.Relations == nil || cfg.Now == nil ||
 		cfg.Random == nil || cfg.Base == "" || cfg.FHIRBase == "" || len(cfg.Types) == 0 {
-		return nil, errors.New("context URLs: every member but Limiter and Logger is required")
+		return nil, errors.New("context URLs: every member but Possession, Limiter and Logger is required")
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Possession == nil {
+		var err error
+		if cfg.Possession, err = possessionAt(cfg.Base, cfg.Now); err != nil {
+			return nil, fmt.Errorf("context URLs: %w", err)
+		}
 	}
 	return &ContextURLs{cfg: cfg}, nil
 }

@@ -5,8 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"strings"
 
+	"github.com/umaas/umaas/umaas/pop"
 	"github.com/umaas/umaas/umaas/uma"
 )
 
@@ -30,8 +30,11 @@ func (c *ContextURLs) serveContext(w http.ResponseWriter, r *http.Request, h str
 		writeJSONError(w, uma.ErrInvalidRequest.With("a token never travels in a query or form (GW-47)"))
 		return
 	}
-	launch, challenge, err := c.launch(r.Context(), h, bearer(r))
+	launch, challenge, err := c.launch(r.Context(), h, present(r))
+	var refused *unproven
 	switch {
+	case errors.As(err, &refused):
+		c.refuseUnproven(w, challenge, refused)
 	case err != nil:
 		c.fail(w, r, err)
 	case challenge.Ticket != "":
@@ -42,20 +45,35 @@ func (c *ContextURLs) serveContext(w http.ResponseWriter, r *http.Request, h str
 	}
 }
 
-// bearer is the token of exactly one Authorization header with the Bearer scheme, "" otherwise.
-func bearer(r *http.Request) string {
-	values := r.Header.Values("Authorization")
-	if len(values) != 1 {
-		return ""
+// unproven gives the ticket that goes with a token whose presenter does not hold its key; none where only a nonce is missing.
+func (c *ContextURLs) unproven(ctx context.Context, reg Registration, u ContextURL, why error) (launchContext, Challenge, error) {
+	var refused *unproven
+	if !errors.As(why, &refused) || refused.nonce != "" {
+		return launchContext{}, Challenge{}, why
 	}
-	scheme, token, ok := strings.Cut(values[0], " ")
-	if !ok || !strings.EqualFold(scheme, "Bearer") {
-		return ""
+	challenge, err := c.cfg.Desk.ask(ctx, reg, nil, c.clientConstraint(u, reg.Owner.Issuer), "")
+	if err != nil {
+		return launchContext{}, Challenge{}, err
 	}
-	return strings.TrimSpace(token)
+	return launchContext{}, challenge, why
 }
 
-func (c *ContextURLs) launch(ctx context.Context, h, token string) (launchContext, Challenge, error) {
+// refuseUnproven answers 401 with the challenge of RFC 9449 §7.1, after the ticket's.
+func (c *ContextURLs) refuseUnproven(w http.ResponseWriter, ticket Challenge, u *unproven) {
+	h := w.Header()
+	if ticket.Ticket != "" {
+		h.Add("WWW-Authenticate", UMAChallenge(ticket))
+	}
+	for _, challenge := range u.challenges("context", "") {
+		h.Add("WWW-Authenticate", challenge)
+	}
+	if u.nonce != "" {
+		h.Set(pop.NonceHeader, u.nonce)
+	}
+	writeJSONError(w, &uma.Error{Status: http.StatusUnauthorized, Code: u.code, Description: u.text})
+}
+
+func (c *ContextURLs) launch(ctx context.Context, h string, p presented) (launchContext, Challenge, error) {
 	u, err := c.find(ctx, h)
 	if err != nil {
 		return launchContext{}, Challenge{}, err
@@ -68,13 +86,18 @@ func (c *ContextURLs) launch(ctx context.Context, h, token string) (launchContex
 	if err != nil {
 		return launchContext{}, Challenge{}, err
 	}
-	if token != "" {
-		grant, err := c.verify(ctx, token, reg.Owner)
+	if p.token != "" {
+		grant, err := c.verify(ctx, p.token, reg.Owner)
 		if err != nil && !errors.Is(err, ErrInactive) {
 			return launchContext{}, Challenge{}, err
 		}
 		if err == nil && u.Client != "" && grant.ClientID != u.Client && c.names(reg.Owner.Issuer) {
 			return launchContext{}, Challenge{}, ErrNotKept // a foreign client's URL does not exist
+		}
+		if err == nil {
+			if err := c.cfg.Possession.check(p, grant); err != nil {
+				return c.unproven(ctx, reg, u, err)
+			}
 		}
 		if err == nil && covers(grant, reg.Set) {
 			l := launchContext{FHIRBase: c.cfg.FHIRBase, Level: u.Level, Patient: u.Patient, NeedBanner: u.Patient != ""}

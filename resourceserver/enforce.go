@@ -24,9 +24,10 @@ type EnforcerConfig struct {
 	Ticketer         Ticketer
 	Relations        Relations
 	Recorder         Recorder
-	Pages            Handles // keeps what continuation links stand for
-	Spender          Spender // nil: single-use grants grant nothing
-	Owners           Owners  // nil: refusals about records outside of a token go to the log alone
+	Pages            Handles     // keeps what continuation links stand for
+	Possession       *Possession // nil: DPoP proofs for addresses under Base, certificates of this process's own connections
+	Spender          Spender     // nil: single-use grants grant nothing
+	Owners           Owners      // nil: refusals about records outside of a token go to the log alone
 	Now              func() time.Time
 	Logger           *slog.Logger
 	MaxBody          int64 // bytes of a request body; default 16 MiB
@@ -82,6 +83,11 @@ func NewEnforcer(c EnforcerConfig) (*Enforcer, error) {
 	if c.MaxBody <= 0 {
 		c.MaxBody = 16 << 20
 	}
+	if c.Possession == nil {
+		if c.Possession, err = possessionAt(c.Base, c.Now); err != nil {
+			return nil, fmt.Errorf("enforcer: %w", err)
+		}
+	}
 	return &Enforcer{
 		EnforcerConfig: c,
 		classifier:     Classifier{Base: c.Base, UpstreamBase: strings.TrimSuffix(c.Upstream.Base(), "/"), MaxCount: c.MaxCount, MaxEntries: c.MaxEntries},
@@ -97,6 +103,7 @@ type call struct {
 	rights    *Rights
 	token     string
 	state     tokenState
+	unproven  *unproven // why a live token does not count as it was presented
 	requestID string
 	posted    bool // a search by POST: its parameters never appear in links
 	inBundle  bool // an entry: refusals carry no ticket of their own
@@ -127,7 +134,7 @@ func (c *call) serve(r *http.Request) (answer, audited) {
 		return refused.answer(), unowned()
 	}
 	c.access = access
-	if a, ok := c.authenticate(ctx, r.Header.Values("Authorization")); !ok {
+	if a, ok := c.authenticate(ctx, present(r)); !ok {
 		return a, unowned()
 	}
 	if body {
@@ -208,7 +215,7 @@ func (c *call) perform(ctx context.Context) (answer, error) {
 
 // refuse turns a decision into an answer, with a ticket where the table asks for one, and notes it for the owner.
 func (c *call) refuse(ctx context.Context, d Decision) answer {
-	in := refusalInput{Token: c.state, Realm: c.Realm, Metadata: c.ResourceMetadata}
+	in := refusalInput{Token: c.state, Realm: c.Realm, Metadata: c.ResourceMetadata, Unproven: c.unproven}
 	var reason string
 	ask, patient := false, ""
 	var set *Set
@@ -224,7 +231,7 @@ func (c *call) refuse(ctx context.Context, d Decision) answer {
 	if (c.state == tokenMissing || c.state == tokenInvalid || in.Row == RowToken) && in.Row != RowUnreachable {
 		// R1: a ticket where an owner follows from the URL, the decoy for any other instance.
 		patient, set = c.access.namedPatient(), nil
-		ask = patient != "" || c.access.ID != ""
+		ask = (patient != "" || c.access.ID != "") && (c.unproven == nil || c.unproven.nonce == "") // a nonce is no matter for the owner
 		if in.Asked == nil {
 			in.Asked = c.access.asked(LevelRecord)
 		}

@@ -5,20 +5,18 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"strings"
 )
 
 // authenticate turns the Authorization header into rights. Without a token, or with one that is not active, the answer is R1.
-func (c *call) authenticate(ctx context.Context, headers []string) (answer, bool) {
+func (c *call) authenticate(ctx context.Context, p presented) (answer, bool) {
 	c.state = tokenMissing
-	if len(headers) > 0 {
+	if p.sent {
 		c.state = tokenInvalid
 	}
-	token, ok := bearerToken(headers)
-	if !ok {
+	if p.token == "" {
 		return c.refuse(ctx, Deny{Row: RowToken, Reason: "no_token"}), false
 	}
-	grant, err := c.verify(ctx, token)
+	grant, err := c.verify(ctx, p.token)
 	switch {
 	case errors.Is(err, ErrInactive):
 		return c.refuse(ctx, Deny{Row: RowToken, Reason: "expired"}), false
@@ -28,6 +26,13 @@ func (c *call) authenticate(ctx context.Context, headers []string) (answer, bool
 		c.Logger.ErrorContext(ctx, "token not verified", "request_id", c.requestID, "error", err)
 		return faultAnswer(err), false
 	}
+	err = c.Possession.check(p, grant)
+	switch {
+	case errors.As(err, &c.unproven):
+		return c.refuse(ctx, Deny{Row: RowToken, Reason: "binding"}), false
+	case err != nil:
+		return c.refuse(ctx, Deny{Row: RowUnreachable, Reason: "upstream"}), false
+	}
 	switch grant.Kind {
 	case KindRPT:
 		c.state = tokenRPT
@@ -36,7 +41,7 @@ func (c *call) authenticate(ctx context.Context, headers []string) (answer, bool
 	default: // a token of unknown kind is nobody's
 		return c.refuse(ctx, Deny{Row: RowToken, Reason: "wrong_audience"}), false
 	}
-	c.token, c.rights = token, c.Enforcer.rights.of(grant)
+	c.token, c.rights = p.token, c.Enforcer.rights.of(grant)
 	return answer{}, true
 }
 
@@ -46,18 +51,6 @@ func (c *call) verify(ctx context.Context, token string) (Grant, error) {
 		return v.VerifyAbout(ctx, token, c.access.namedPatient())
 	}
 	return c.Verifier.Verify(ctx, token)
-}
-
-// bearerToken takes exactly one Authorization header of scheme Bearer (RFC 6750 §2.1).
-func bearerToken(headers []string) (string, bool) {
-	if len(headers) != 1 {
-		return "", false
-	}
-	scheme, token, ok := strings.Cut(headers[0], " ")
-	if !ok || !strings.EqualFold(scheme, "Bearer") || token == "" || len(token) > 8192 || strings.ContainsAny(token, " ,\t") {
-		return "", false
-	}
-	return token, true
 }
 
 // spend consumes the single-use grant before anything is done with it.

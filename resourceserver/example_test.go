@@ -52,3 +52,32 @@ func ExampleProtect() {
 	// 401 UMA realm="fhir", as_uri="https://as.example", ticket="ticket-000001"
 	// 200 the album of alice
 }
+
+// Tokens that are bound to an app's key (RFC 9449): Possession knows the address of the API, which each proof must name.
+func ExampleProtect_bound() {
+	as := rstest.New()
+	protected := resourceserver.Protect(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, "the album") }), resourceserver.Config{
+		Classifier: resourceserver.APIClassifierFunc(func(*http.Request) (resourceserver.Request, error) {
+			return resourceserver.Request{Patient: "alice", Scopes: []string{"view"}, Interaction: "read"}, nil
+		}),
+		Verifier: as, Ticketer: as, Relations: as, Recorder: as, Now: time.Now, Logger: slog.New(slog.DiscardHandler),
+		Possession: rstest.Possession(time.Now), // in production: resourceserver.NewPossession with the API's own origin
+	})
+	record := resourceserver.Set{Issuer: as.Issuer, ResourceID: "r1", Level: resourceserver.LevelRecord, User: "u1", Patient: "alice"}
+	token, key := as.GiveBound(resourceserver.Grant{Permissions: []resourceserver.Permitted{{Set: record, Scopes: []string{"view"}}}})
+
+	r := httptest.NewRequest(http.MethodGet, "/albums/alice", nil)
+	r.Header.Set("Authorization", "Bearer "+token)
+	copied := httptest.NewRecorder()
+	protected.ServeHTTP(copied, r)
+	fmt.Println("a copied token:", copied.Code)
+
+	r = httptest.NewRequest(http.MethodGet, "/albums/alice", nil)
+	rstest.Present(r, token, key, time.Now())
+	own := httptest.NewRecorder()
+	protected.ServeHTTP(own, r)
+	fmt.Println("with its key:", own.Code, own.Body)
+	// Output:
+	// a copied token: 401
+	// with its key: 200 the album
+}

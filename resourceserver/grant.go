@@ -51,6 +51,7 @@ type Grant struct {
 	Sub         string // requesting party at Issuer, "" for a client acting for itself
 	Permissions []Permitted
 	Expires     time.Time
+	Confirm     uma.Confirmation // the key the token is bound to; zero: a bearer token
 
 	tags   []string  // what it rests on, as the issuer's feed names it
 	proved time.Time // as of when the issuer's word is known to be true
@@ -70,7 +71,8 @@ var ErrInactive = errors.New("token is not active")
 // ErrUnreachable says that the authorization server did not answer in time (R8 of the response table).
 var ErrUnreachable = errors.New("authorization server unreachable")
 
-// TokenVerifier turns a bearer value into a Grant. Errors: ErrInactive, ErrUnreachable.
+// TokenVerifier turns a token into a Grant. Whether the presenter holds the key in Grant.Confirm is checked by the caller, each
+// time (Possession). Errors: ErrInactive, ErrUnreachable.
 type TokenVerifier interface {
 	Verify(ctx context.Context, token string) (Grant, error)
 }

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/umaas/umaas/umaas/pop"
 	"github.com/umaas/umaas/umaas/uma"
 )
 
@@ -34,7 +35,7 @@ type APIClassifierFunc func(r *http.Request) (Request, error)
 // Classify implements APIClassifier.
 func (f APIClassifierFunc) Classify(r *http.Request) (Request, error) { return f(r) }
 
-// Config is what Protect needs. All fields but Spender, Realm and ResourceMetadata are needed.
+// Config is what Protect needs. All fields but Spender, Realm, ResourceMetadata and Possession are needed.
 type Config struct {
 	Classifier       APIClassifier
 	Verifier         TokenVerifier
@@ -46,6 +47,8 @@ type Config struct {
 	Logger           *slog.Logger
 	Realm            string
 	ResourceMetadata string
+	// Possession checks key-bound tokens; nil: they are refused, for the address a proof must name is not known.
+	Possession *Possession
 }
 
 // Protect puts an API under its owners' control: requests reach next only under a permission, and after the access is recorded.
@@ -109,7 +112,7 @@ func (p *Protection) Check(w http.ResponseWriter, r *http.Request) (allowed *htt
 		return nil, false
 	}
 	c.req = req
-	granted, refused := c.decide(r.Context(), r.Header.Values("Authorization"))
+	granted, refused := c.decide(r.Context(), present(r))
 	if refused != nil {
 		code, text := "access_denied", "access was not given"
 		if refused.status == http.StatusUnauthorized {
@@ -122,7 +125,9 @@ func (p *Protection) Check(w http.ResponseWriter, r *http.Request) (allowed *htt
 	w.Header().Set("X-Request-Id", c.requestID)
 	out := r.WithContext(context.WithValue(r.Context(), grantedKey{}, granted))
 	out.Header = r.Header.Clone()
-	out.Header.Del("Authorization") // the token is not the handler's business (GW-47)
+	for _, name := range []string{"Authorization", pop.Header, pop.CertificateHeader, pop.ChainHeader} {
+		out.Header.Del(name) // the token and its proof are not the handler's business (GW-47)
+	}
 	return out, true
 }
 
@@ -130,27 +135,32 @@ type apiCall struct {
 	*Protection
 	req       Request
 	state     tokenState
+	unproven  *unproven
 	requestID string
 }
 
 // decide verifies, judges and records. refused is the answer where that ends.
-func (c *apiCall) decide(ctx context.Context, headers []string) (Granted, *answer) {
+func (c *apiCall) decide(ctx context.Context, p presented) (Granted, *answer) {
 	c.state = tokenMissing
-	if len(headers) > 0 {
+	if p.sent {
 		c.state = tokenInvalid
 	}
-	token, ok := bearerToken(headers)
-	if !ok {
+	if p.token == "" {
 		return Granted{}, c.refuse(ctx, Deny{Row: RowToken})
 	}
 	var g Grant
 	var err error
 	if v, about := c.cfg.Verifier.(AboutVerifier); about {
-		g, err = v.VerifyAbout(ctx, token, c.req.Patient)
+		g, err = v.VerifyAbout(ctx, p.token, c.req.Patient)
 	} else {
-		g, err = c.cfg.Verifier.Verify(ctx, token)
+		g, err = c.cfg.Verifier.Verify(ctx, p.token)
+	}
+	if err == nil {
+		err = c.cfg.Possession.check(p, g)
 	}
 	switch {
+	case errors.As(err, &c.unproven):
+		return Granted{}, c.refuse(ctx, Deny{Row: RowToken})
 	case errors.Is(err, ErrInactive):
 		return Granted{}, c.refuse(ctx, Deny{Row: RowToken})
 	case errors.Is(err, ErrUnreachable):
@@ -173,7 +183,7 @@ func (c *apiCall) decide(ctx context.Context, headers []string) (Granted, *answe
 		return Granted{}, c.refuse(ctx, d)
 	}
 	if permit.Spend {
-		switch err := c.spend(ctx, g, token); {
+		switch err := c.spend(ctx, g, p.token); {
 		case errors.Is(err, ErrInactive):
 			return Granted{}, c.refuse(ctx, Deny{Row: RowToken})
 		case err != nil:
@@ -201,7 +211,7 @@ func (c *apiCall) spend(ctx context.Context, g Grant, token string) error {
 }
 
 func (c *apiCall) refuse(ctx context.Context, d Decision) *answer {
-	in := refusalInput{Row: RowScope, Token: c.state, Realm: c.cfg.Realm, Metadata: c.cfg.ResourceMetadata, Asked: c.asked()}
+	in := refusalInput{Row: RowScope, Token: c.state, Realm: c.cfg.Realm, Metadata: c.cfg.ResourceMetadata, Asked: c.asked(), Unproven: c.unproven}
 	var set *Set
 	ask := false
 	switch d := d.(type) {
@@ -211,7 +221,7 @@ func (c *apiCall) refuse(ctx context.Context, d Decision) *answer {
 		in.Row, set, ask = d.Row, d.Set, c.state == tokenRPT
 	}
 	if (c.state == tokenMissing || c.state == tokenInvalid) && in.Row == RowToken {
-		ask = c.req.Patient != ""
+		ask = c.req.Patient != "" && (c.unproven == nil || c.unproven.nonce == "")
 	}
 	if ask {
 		var ticket Challenge

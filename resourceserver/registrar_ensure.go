@@ -105,5 +105,9 @@ func (r *Registrar) ensure(ctx context.Context, o Owner, set Set, d uma.Resource
 	if err != nil {
 		return err
 	}
-	return r.cfg.State.PutRegistration(ctx, Registration{Set: set, Owner: o, Fingerprint: mark, Updated: r.cfg.Now()})
+	err = r.cfg.State.PutRegistration(ctx, Registration{Set: set, Owner: o, Fingerprint: mark, Updated: r.cfg.Now()})
+	if errors.Is(err, ErrTaken) {
+		return r.delete(ctx, o, set.ResourceID) // a person has claimed the record meanwhile: hers stands
+	}
+	return err
 }

@@ -21,7 +21,8 @@ type answer struct {
 	warning      string
 	retryAfter   int
 	authenticate []string
-	plain        bool // JSON that is no FHIR resource
+	nonce        string // DPoP-Nonce (RFC 9449 §9)
+	plain        bool   // JSON that is no FHIR resource
 }
 
 // audited proves that what must be recorded of an answer is recorded (audit.md AU-02). Only the two functions in
@@ -47,6 +48,7 @@ func write(w http.ResponseWriter, a answer, requestID string, head bool, proof a
 	set("Location", a.location)
 	set("Allow", a.allow)
 	set("Warning", a.warning)
+	set("Dpop-Nonce", a.nonce)
 	if a.retryAfter > 0 {
 		set("Retry-After", strconv.Itoa(a.retryAfter))
 	}
@@ -109,7 +111,8 @@ type refusalInput struct {
 	Ticket   *Challenge // nil: none was asked for
 	Bare     bool       // an entry of a Bundle: statuses without a challenge
 	Realm    string
-	Metadata string // URL of the protected resource metadata
+	Metadata string    // URL of the protected resource metadata
+	Unproven *unproven // nil unless a live token was presented without its key
 }
 
 // refusal is the response table of GW-37: the one place where a decision becomes a status.
@@ -162,6 +165,10 @@ func refuseTokenless(in refusalInput) answer {
 	a := outcome(http.StatusUnauthorized, "login", textToken)
 	if in.Ticket != nil {
 		a.authenticate = append(a.authenticate, UMAChallenge(*in.Ticket))
+	}
+	if in.Unproven != nil {
+		a.authenticate, a.nonce = append(a.authenticate, in.Unproven.challenges(in.Realm, in.Metadata)...), in.Unproven.nonce
+		return a
 	}
 	code := ""
 	if in.Token == tokenInvalid {

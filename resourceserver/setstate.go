@@ -155,7 +155,7 @@ type Sets interface {
 	// RecordOf finds record(p), whoever holds it. There is one at most.
 	RecordOf(ctx context.Context, patient string) (Registration, error)
 	// PutRegistration stores a set. Where it is record(p) and another owner held that, the other's mapping ends in the same
-	// step and its set is due for removal.
+	// step and its set is due for removal; but the custodian never displaces a person: ErrTaken.
 	PutRegistration(ctx context.Context, r Registration) error
 	// EndRegistration ends a mapping at once, so that tokens on it grant nothing, and makes the set due for removal.
 	EndRegistration(ctx context.Context, r Registration) error

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/singleflight"
@@ -148,6 +149,22 @@ func (v *Verifier) remembered(ctx context.Context, key [32]byte, ask func(contex
 	return r, nil
 }
 
+// sameBinding is the key a token is bound to by what is signed and what is introspected: neither can take the binding off
+// that the other tells of (SEC-33).
+func sameBinding(signed *uma.Confirmation, got uma.Introspection) (*uma.Confirmation, error) {
+	switch {
+	case signed != nil && got.Cnf != nil && *signed != *got.Cnf:
+		return nil, fmt.Errorf("%w: bound to two keys", ErrInactive)
+	case got.Cnf != nil:
+		return got.Cnf, nil
+	case signed != nil:
+		return signed, nil
+	case strings.EqualFold(got.TokenType, uma.TokenTypeDPoP):
+		return &uma.Confirmation{Unknown: true}, nil
+	}
+	return nil, nil
+}
+
 // join makes a Grant of an answer. Times are judged with no leeway (GW-49: our own clock); a permission of a set that is
 // not known here, or outside its time, is left out.
 func (v *Verifier) join(ctx context.Context, issuer string, a uma.Introspection) (Grant, error) {
@@ -158,6 +175,15 @@ func (v *Verifier) join(ctx context.Context, issuer string, a uma.Introspection)
 	}
 	if !now.Before(g.Expires) || a.Nbf != 0 && now.Before(time.Unix(a.Nbf, 0)) {
 		return Grant{}, ErrInactive
+	}
+	if a.Cnf != nil {
+		g.Confirm = *a.Cnf
+	}
+	if a.Party != "" {
+		g.Sub = a.Party // HEART: sub is the resource owner
+	}
+	if g.Kind == "pat" {
+		return Grant{}, ErrInactive // a protection token gives access to nothing here
 	}
 	if g.Kind != KindOAuth {
 		g.Kind = KindRPT // what carries permissions and says no kind is an RPT (FedAuthz §5.1.1)

@@ -94,7 +94,7 @@ func (v *Verifier) own(ctx context.Context, token string) (Grant, error) {
 	}
 	var away error
 	for _, issuer := range issuers {
-		g, err := v.introspect(ctx, token, Owner{Issuer: issuer})
+		g, err := v.introspect(ctx, token, Owner{Issuer: issuer}, nil)
 		if err == nil {
 			return g, nil
 		}
@@ -126,13 +126,13 @@ func (v *Verifier) signed(ctx context.Context, token, issuer string, about func(
 		return Grant{}, fmt.Errorf("%w: %w", ErrInactive, err)
 	}
 	if v.cfg.Clients.Trust(issuer) == TrustOwn {
-		return v.introspect(ctx, token, Owner{Issuer: issuer})
+		return v.introspect(ctx, token, Owner{Issuer: issuer}, says.Cnf)
 	}
 	o, err := v.concerned(ctx, issuer, says.Permissions, about)
 	if err != nil {
 		return Grant{}, err
 	}
-	return v.introspect(ctx, token, o)
+	return v.introspect(ctx, token, o, says.Cnf)
 }
 
 // concerned is the owner whose sets a foreign token is about: the first set of it that is known here decides, and hers
@@ -161,14 +161,17 @@ func (v *Verifier) foreign(ctx context.Context, token string, hash [32]byte, o O
 	if v.cfg.Clients.Trust(o.Issuer) != TrustListed {
 		return Grant{}, fmt.Errorf("%w: its issuer is not listed any more", ErrInactive)
 	}
-	return v.through(ctx, routed(hash, o), func(ctx context.Context) (Grant, error) { return v.introspect(ctx, token, o) })
+	return v.through(ctx, routed(hash, o), func(ctx context.Context) (Grant, error) { return v.introspect(ctx, token, o, nil) })
 }
 
 // introspect is what one authorization server says of a token with one owner's protection token (FedAuthz §5), joined with
-// what the sets mean here. An owner who took her token back shows nothing any more.
-func (v *Verifier) introspect(ctx context.Context, token string, o Owner) (Grant, error) {
+// what the sets mean here. signed is the key that a signed token names. An owner who took her token back shows nothing any more.
+func (v *Verifier) introspect(ctx context.Context, token string, o Owner, signed *uma.Confirmation) (Grant, error) {
 	got, proved, err := v.answer(ctx, token, o)
 	if err != nil {
+		return Grant{}, err
+	}
+	if got.Cnf, err = sameBinding(signed, got); err != nil {
 		return Grant{}, err
 	}
 	g, err := v.join(ctx, o.Issuer, got)

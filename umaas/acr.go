@@ -8,7 +8,7 @@ import (
 // Authentication context classes of this server (OpenID Connect Core §2, acr), weakest first. A policy names the one it asks
 // for (Policy.MinACR); a stronger one does too. Another value than these is reached by exactly itself.
 const (
-	ACRPassword          = "urn:umaas:acr:password"           // one factor
+	ACRPassword          = "urn:umaas:acr:password"           //nolint:gosec // a name: one factor
 	ACRMultiFactor       = "urn:umaas:acr:multi-factor"       // two factors of different kinds
 	ACRPhishingResistant = "urn:umaas:acr:phishing-resistant" // bound to this origin: passkeys, security keys
 )

@@ -63,7 +63,7 @@ func (a Acting) Inbox(ctx context.Context, before Key) ([]RequestView, error) {
 			if err != nil {
 				return err
 			}
-			if !slices.ContainsFunc(v.Records, func(rv RecordView) bool { return isDecoy(rv.Resource.Description) }) {
+			if !v.decoy() {
 				out = append(out, v)
 			}
 		}
@@ -71,6 +71,11 @@ func (a Acting) Inbox(ctx context.Context, before Key) ([]RequestView, error) {
 		return nil
 	})
 	return out, err
+}
+
+// decoy reports a request about what is hidden or absent: nobody's to see or answer (decisions 6).
+func (v RequestView) decoy() bool {
+	return slices.ContainsFunc(v.Records, func(rv RecordView) bool { return isDecoy(rv.Resource.Description) })
 }
 
 // markQuiet marks what one party goes on asking within a day; out is newest first.
@@ -121,7 +126,9 @@ func (a Acting) RequestView(ctx context.Context, key Key) (RequestView, error) {
 		if err != nil {
 			return err
 		}
-		v, err = a.s.requestView(r, req)
+		if v, err = a.s.requestView(r, req); err == nil && v.decoy() {
+			v, err = RequestView{}, ErrNotFound
+		}
 		return err
 	})
 	return v, err
@@ -188,10 +195,10 @@ func (by Acting) AnswerRequest(ctx context.Context, key Key, a RequestAnswer, re
 		if v, err = s.requestView(tx, req); err != nil {
 			return err
 		}
-		if req.State != RequestWaiting {
+		if req.State != RequestWaiting && !v.decoy() {
 			return nil
 		}
-		if !req.open(now) {
+		if !req.open(now) || v.decoy() {
 			return ErrNotFound
 		}
 		if a.Digest == "" || a.Digest != v.Digest {

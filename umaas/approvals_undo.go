@@ -41,10 +41,15 @@ func (by Acting) UndoAnswer(ctx context.Context, key Key, requestID string) (Req
 		if err != nil {
 			return err
 		}
-		if req.State == RequestWaiting && !req.Undone.IsZero() {
-			effect.At = req.Undone
-			v, err = s.requestView(tx, req)
+		if v, err = s.requestView(tx, req); err != nil {
 			return err
+		}
+		switch {
+		case v.decoy():
+			return ErrNotFound
+		case req.State == RequestWaiting && !req.Undone.IsZero():
+			effect.At = req.Undone
+			return nil
 		}
 		if req, err = by.undo(tx, req, now, requestID); err != nil {
 			return err

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/umaas/umaas/umaas/pop"
 	"github.com/umaas/umaas/umaas/uma"
 )
 
@@ -122,6 +123,9 @@ func (s *Service) authorizeParams(ctx context.Context, c Client, f form) (Author
 		return p, &uma.Error{Status: 400, Code: "request_uri_not_supported", Description: "send the parameters themselves"}
 	case len(f.get("state")) > maxParameter || len(p.Nonce) > maxParameter:
 		return p, uma.ErrInvalidRequest.With("state and nonce may have 4096 bytes each")
+	}
+	if p.JKT = f.get("dpop_jkt"); p.JKT != "" && !pop.IsThumbprint(p.JKT) { // RFC 9449 §10
+		return p, uma.ErrInvalidRequest.With("dpop_jkt: want the SHA-256 thumbprint of the key (RFC 7638)")
 	}
 	if p.Challenge, err = challengeS256(f); err != nil {
 		return p, err

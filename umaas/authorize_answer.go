@@ -134,7 +134,7 @@ func (s *Service) finishAuthorize(tx Tx, f Flow, a Account, sess Session, grante
 		return "", err
 	}
 	err = tx.PutCode(Code{
-		Key: key, Secret: secret, Client: f.Client, RedirectURI: f.RedirectURI, Challenge: p.Challenge, Nonce: p.Nonce,
+		Key: key, Secret: secret, Client: f.Client, RedirectURI: f.RedirectURI, Challenge: p.Challenge, Nonce: p.Nonce, JKT: p.JKT,
 		Grant: g.Key, Expires: now.Add(s.Limits.Code),
 	})
 	if err != nil {

@@ -20,10 +20,16 @@ func (run *redemption) verifyClaims(ctx context.Context, c VerifiedClient, key K
 	}
 	err := run.s.Store.View(ctx, func(r Reader) error {
 		t, err := run.s.presentedTicket(r, key, secret, c.Client, run.now)
-		if err == nil && !verifies(q.Verifier, t.Challenge) {
+		if err != nil {
+			return err
+		}
+		if err := run.binds(r, &t); err != nil {
+			return err
+		}
+		if !verifies(q.Verifier, t.Challenge) {
 			return errTicket
 		}
-		return err
+		return nil
 	})
 	if err != nil {
 		return err
@@ -34,10 +40,13 @@ func (run *redemption) verifyClaims(ctx context.Context, c VerifiedClient, key K
 
 // holding lists the keys a client proved to hold, for tokens bound to one of them.
 func (c VerifiedClient) holding() []string {
-	if c.assertionKey == "" {
-		return nil
+	var out []string
+	for _, key := range []string{c.assertionKey, c.held.JKT} {
+		if key != "" {
+			out = append(out, key)
+		}
 	}
-	return []string{c.assertionKey}
+	return out
 }
 
 // accept takes a verified claim token into the process. refused is why it counts for nothing: the client is then told what

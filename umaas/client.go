@@ -14,6 +14,8 @@ const (
 	AuthSecretBasic   AuthMethod = "client_secret_basic"
 	AuthSecretPost    AuthMethod = "client_secret_post"
 	AuthPrivateKeyJWT AuthMethod = "private_key_jwt"
+	AuthTLS           AuthMethod = "tls_client_auth"             // RFC 8705 §2.1
+	AuthTLSSelfSigned AuthMethod = "self_signed_tls_client_auth" // RFC 8705 §2.2
 )
 
 // RPTFormat is the form of token a resource server wants (decisions 1).
@@ -51,6 +53,7 @@ type Client struct {
 	DPoPBound          bool   // dpop_bound_access_tokens (RFC 9449 §5.2): never gets a bearer token
 	TLSBound           bool   // tls_client_certificate_bound_access_tokens (RFC 8705 §3.4)
 	TLSSubject         string // tls_client_auth_subject_dn (RFC 8705 §2.1.2)
+	TLSName            string // the subject alternative name in its place: "dns:", "uri:", "ip:" or "email:" and its value
 	Disabled           bool
 	Created            time.Time
 }

@@ -11,10 +11,11 @@ import (
 )
 
 // VerifiedClient is a client that proved who it is by its registered method (for a public client: that it named itself).
-// Only authenticateClient makes one.
+// Only authenticateClient makes one; held is set by possess, the next phase.
 type VerifiedClient struct {
 	Client
 	assertionKey string // thumbprint of the key that signed its assertion, "" none
+	held         possession
 }
 
 // authenticateClient finds out which client speaks and lets it prove so by its registered method alone (SEC-21, SEC-31,
@@ -38,7 +39,10 @@ func (s *Service) authenticateClient(ctx context.Context, r TokenRequest, f form
 	// An unknown client costs the same comparison and gets the same answer as a wrong secret.
 	sum := sha256.Sum256([]byte(given.secret))
 	secretFits := subtle.ConstantTimeCompare(c.SecretHash[:], sum[:]) == 1 && c.SecretHash != (SecretHash{})
-	if !known || c.Disabled || given.method != c.AuthMethod {
+	if given.method == AuthNone && c.AuthMethod.byCertificate() {
+		given.method = c.AuthMethod // the credentials are in the connection (RFC 8705 §2)
+	}
+	if !known || c.Disabled || given.method != c.AuthMethod || !s.rules.allows(c.AuthMethod) {
 		return VerifiedClient{}, uma.ErrInvalidClient
 	}
 	switch c.AuthMethod {
@@ -54,6 +58,11 @@ func (s *Service) authenticateClient(ctx context.Context, r TokenRequest, f form
 			return VerifiedClient{}, err
 		}
 		return VerifiedClient{Client: c, assertionKey: key}, nil
+	case AuthTLS, AuthTLSSelfSigned:
+		if err := s.verifyCertificate(c, r.Certificates); err != nil {
+			return VerifiedClient{}, uma.ErrInvalidClient.Because(err)
+		}
+		return VerifiedClient{Client: c}, nil
 	}
 	return VerifiedClient{}, uma.ErrInvalidClient
 }

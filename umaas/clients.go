@@ -19,7 +19,7 @@ func (s *Service) AddClient(ctx context.Context, c Client, actor AccountID) (Cli
 	now := s.Now()
 	c = withDefaults(c)
 	c.Dynamic, c.Created, c.SecretHash = false, now, SecretHash{}
-	if err := registrationError(checkClient(c)); err != nil {
+	if err := registrationError(slices.Concat(checkClient(c), s.checkBinding(c), s.checkProfile(c))); err != nil {
 		return Client{}, "", err
 	}
 	if c.Account != "" {

@@ -2,6 +2,7 @@ package umaas_test
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -189,11 +190,16 @@ func TestGatherNeeds(t *testing.T) {
 // remembered is a PCT of who at a client, from a process of its own.
 func (w *world) remembered(client umaas.ClientID, who umaas.AccountID) string {
 	w.t.Helper()
+	return w.rememberedFor(client, who, "")
+}
+
+func (w *world) rememberedFor(client umaas.ClientID, who umaas.AccountID, purpose string) string {
+	w.t.Helper()
 	r := w.set(w.carol, rs1, "view")
 	w.policy(w.carol, account(who), []umaas.Rule{rule(rs1, r, "view")})
 	ticket := w.ticketOf(umaas.PAT{Owner: w.carol, RS: rs1}, perm(r, "view"))
 	s := w.stage(client, ticket, who)
-	w.must(s.questions(umaas.GatherAnswer{Purpose: "TREAT"}))
+	w.must(s.questions(umaas.GatherAnswer{Purpose: purpose}))
 	pct := w.rpt(client, s.confirm(true)).PCT
 	if pct == "" {
 		w.t.Fatal("no PCT after a yes")
@@ -376,8 +382,19 @@ func TestGatherLeaksNothing(t *testing.T) {
 			w.must(s.questions(umaas.GatherAnswer{Purpose: "TREAT", Role: "physician", Org: "org"}))
 			w.refused(c1, s.confirm(false), 403, "request_submitted", "")
 		}
+		pct := w.remembered(c1, w.bob)
+		var shapes []string
+		for _, ticket := range []string{
+			w.ticket(perm(w.set(w.alice, rs1, "view"), "view")), w.ticket(perm(others, "view")), w.ticketOf(umaas.PAT{Owner: w.org, RS: rs1}, perm(w.decoy(), "view")),
+		} {
+			e := w.refused(c1, ticket, 403, "request_submitted", "", "pct", pct)
+			shapes = append(shapes, fmt.Sprint(len(e.Ticket), e.Interval, e.RedirectUser, e.RequiredClaims, e.Description))
+		}
+		if slices.Sort(shapes); len(slices.Compact(shapes)) != 1 {
+			t.Fatalf("%v", shapes)
+		}
 		for _, v := range w.inbox(w.alice) {
-			if !slices.Contains(v.Says, umaas.Claim{Name: "role", Value: "physician"}) || len(v.Party.Claims) != 0 {
+			if v.Purpose != "" && !slices.Contains(v.Says, umaas.Claim{Name: "role", Value: "physician"}) || len(v.Party.Claims) != 0 {
 				t.Fatalf("%+v %+v", v.Says, v.Party.Claims)
 			}
 		}

@@ -39,6 +39,16 @@ func TestG_031_PCT(t *testing.T) {
 		w.sleep(10 * time.Second)
 		w.rpt(c1, e.Ticket, "pct", "garbage")
 
+		// The reason she gave this app is remembered with her; another one is asked for.
+		treat, research := w.set(w.alice, rs1, "view"), w.set(w.alice, rs1, "view")
+		w.policy(w.alice, account(w.bob), []umaas.Rule{rule(rs1, treat, "view")}, forPurposes("TREAT"))
+		w.policy(w.alice, account(w.bob), []umaas.Rule{rule(rs1, research, "view")}, forPurposes("HRESCH"))
+		treating := w.rememberedFor(c1, w.bob, "TREAT")
+		w.refused(c1, w.ticket(perm(treat, "view")), 403, "need_info", "", "pct", pct)
+		w.rpt(c1, w.ticket(perm(treat, "view")), "pct", treating)
+		w.refused(c1, w.ticket(perm(research, "view")), 403, "request_submitted", "", "pct", treating)
+		w.must(w.Revoke(t.Context(), umaas.TokenRequest{Form: form("token", treating, "client_id", string(c1), "client_secret", secret)}))
+
 		// A page without a yes gives none, though the RPT comes.
 		s := w.stage(c1, w.ticket(perm(r1, "view")), w.bob)
 		w.must(s.questions(umaas.GatherAnswer{}))
@@ -135,6 +145,12 @@ func TestSEC_25_PCT(t *testing.T) {
 		ignored("the right record with another secret", pct[:len(pct)-27]+foreign[len(foreign)-27:])
 		ignored("a ticket", w.ticket(perm(r, "view")))
 		ignored("an RPT", w.rpt(c1, w.consent(c1, w.ticket(perm(r, "view")), w.alice, time.Time{})).AccessToken)
+
+		// A process that knows its party takes no other one from a PCT (H-09).
+		carols := w.set(w.alice, rs1, "view")
+		w.policy(w.alice, account(w.org), []umaas.Rule{rule(rs1, carols, "view")})
+		other := w.remembered(c1, w.org)
+		w.refused(c1, w.gather(c1, w.ticket(perm(carols, "view")), w.bob), 403, "request_submitted", "", "pct", other)
 
 		// The owner of what is asked decides on her own page.
 		mine := w.remembered(c1, w.alice)

@@ -73,11 +73,11 @@ func overwrites(err error) (bool, error) {
 }
 
 func (t *watchedTx) PutPolicy(p Policy) error {
-	_, err := t.Policy(p.Owner, p.ID)
+	old, err := t.Policy(p.Owner, p.ID)
 	if there, err := overwrites(err); err != nil {
 		return err
 	} else if there {
-		for _, r := range p.Rules {
+		for _, r := range old.Rules { // a server whose last rule goes is told too; new rules have carried nothing yet
 			t.note(r.RS, "account", string(p.Owner))
 		}
 	}

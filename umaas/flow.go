@@ -45,6 +45,7 @@ type AuthorizeParams struct {
 	MaxAge    int // seconds, -1 absent
 	Prompt    string
 	RS        ClientID // the resource server named by resource or aud, "" none
+	JKT       string   // dpop_jkt: the DPoP key the code is for (RFC 9449 §10), "" none
 }
 
 // Browser is the value of the browser-binding cookie, "" at the first visit.

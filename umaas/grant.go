@@ -9,7 +9,7 @@ import (
 	"github.com/umaas/umaas/umaas/uma"
 )
 
-// grantFunc is a grant's own work: phases 4 and 5 of Token.
+// grantFunc is a grant's own work: phases 5 and 6 of Token.
 type grantFunc func(ctx context.Context, c VerifiedClient, f form, requestID string) (uma.TokenResponse, error)
 
 // grants is the table of grant types this server offers. Password, implicit and device grants are not among them
@@ -23,7 +23,7 @@ func (s *Service) grants() map[string]grantFunc {
 	}
 }
 
-// commit runs phase 4. The work may refuse and still have something to store (a replay revokes a grant): it then reports
+// commit runs phase 5. The work may refuse and still have something to store (a replay revokes a grant): it then reports
 // the refusal beside a nil error, and the transaction commits.
 func (s *Service) commit(ctx context.Context, work func(Tx) (issued, *uma.Error, error)) (issued, error) {
 	var out issued

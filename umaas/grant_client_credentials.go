@@ -32,6 +32,9 @@ func (s *Service) grantClientCredentials(ctx context.Context, c VerifiedClient, 
 	}
 	now := s.Now()
 	out, err := s.commit(ctx, func(tx Tx) (issued, *uma.Error, error) {
+		if err := c.held.spend(tx, now); err != nil {
+			return issued{}, nil, err
+		}
 		owner, err := tx.Account(c.Account)
 		if err != nil && !errors.Is(err, ErrNotFound) {
 			return issued{}, nil, fmt.Errorf("read account of client: %w", err)
@@ -41,6 +44,7 @@ func (s *Service) grantClientCredentials(ctx context.Context, c VerifiedClient, 
 		}
 		out, err := s.issue(tx, Grant{
 			Kind: GrantPAT, Client: c.ID, RS: "", Party: owner.ID, Owner: owner.ID, Scope: []string{uma.ScopeProtection},
+			Confirm: c.held.Confirmation,
 		}, false, now)
 		if err != nil {
 			return issued{}, nil, err

@@ -32,6 +32,9 @@ func (s *Service) grantCode(ctx context.Context, c VerifiedClient, f form, reque
 	}
 	now := s.Now()
 	out, err := s.commit(ctx, func(tx Tx) (issued, *uma.Error, error) {
+		if err := c.held.spend(tx, now); err != nil {
+			return issued{}, nil, err
+		}
 		code, err := tx.Code(key, now)
 		if errors.Is(err, ErrNotFound) {
 			return issued{}, errCode, nil
@@ -41,7 +44,8 @@ func (s *Service) grantCode(ctx context.Context, c VerifiedClient, f form, reque
 		}
 		// The redirect_uri must be the one of the authorization request (RFC 6749 §4.1.3); only with the rest does a replay
 		// count as one: a stranger's guess must not end the owner's grant (SEC-60).
-		if !code.Secret.Matches(secret) || code.Client != c.ID || code.RedirectURI != f.get("redirect_uri") {
+		// Neither does a code that was asked for by the holder of a key count without it (RFC 9449 §10).
+		if !code.Secret.Matches(secret) || code.Client != c.ID || code.RedirectURI != f.get("redirect_uri") || code.JKT != "" && code.JKT != c.held.JKT {
 			return issued{}, errCode, nil
 		}
 		return s.redeemCode(tx, c, code, verifier, requestID, now)
@@ -81,7 +85,7 @@ func (s *Service) redeemCode(tx Tx, c VerifiedClient, code Code, verifier, reque
 	// Whether a refresh token is due was asked at consent, and a PAT is for the time without its owner by nature (F-016); the
 	// client must be registered for it too (O-042).
 	refresh := (g.Kind == GrantPAT || contains(g.Scope, scopeOffline)) && c.MayUse(uma.GrantTypeRefreshToken)
-	g.Expires = now.Add(s.accessLife(g.Kind))
+	g.Expires, g.Confirm = now.Add(s.accessLife(g.Kind)), c.held.Confirmation
 	out, err := s.issue(tx, g, refresh, now)
 	if err != nil {
 		return issued{}, nil, err

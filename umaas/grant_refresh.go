@@ -29,6 +29,9 @@ func (s *Service) grantRefresh(ctx context.Context, c VerifiedClient, f form, re
 	}
 	now := s.Now()
 	out, err := s.commit(ctx, func(tx Tx) (issued, *uma.Error, error) {
+		if err := c.held.spend(tx, now); err != nil {
+			return issued{}, nil, err
+		}
 		t, err := tx.Token(key, now)
 		if errors.Is(err, ErrNotFound) {
 			return issued{}, errRefresh, nil
@@ -39,7 +42,7 @@ func (s *Service) grantRefresh(ctx context.Context, c VerifiedClient, f form, re
 		if t.Kind != TokenRefresh || !t.Secret.Matches(secret) || t.Client != c.ID { // SEC-55, SEC-60
 			return issued{}, errRefresh, nil
 		}
-		return s.redeemRefresh(tx, t, scopes, requestID, now)
+		return s.redeemRefresh(tx, c, t, scopes, requestID, now)
 	})
 	if err != nil {
 		return uma.TokenResponse{}, err
@@ -47,13 +50,16 @@ func (s *Service) grantRefresh(ctx context.Context, c VerifiedClient, f form, re
 	return out.response(s)
 }
 
-func (s *Service) redeemRefresh(tx Tx, t Token, scopes []string, requestID string, now time.Time) (issued, *uma.Error, error) {
+func (s *Service) redeemRefresh(tx Tx, c VerifiedClient, t Token, scopes []string, requestID string, now time.Time) (issued, *uma.Error, error) {
 	g, err := tx.Grant(t.Grant, now)
 	if errors.Is(err, ErrNotFound) {
 		return issued{}, errRefresh, nil
 	}
 	if err != nil {
 		return issued{}, nil, fmt.Errorf("read grant of refresh token: %w", err)
+	}
+	if !mayRefresh(c, g.Confirm) {
+		return issued{}, errRefresh, nil // before the check for reuse: who lacks the key must not be able to end the grant
 	}
 	if !t.Used.IsZero() {
 		return issued{}, errRefresh, s.revokeGrant(tx, g, "refresh-reuse", requestID, now)
@@ -79,6 +85,7 @@ func (s *Service) redeemRefresh(tx Tx, t Token, scopes []string, requestID strin
 			}
 		}
 	}
+	g.Confirm = c.held.Confirmation
 	t.Used = now
 	if err := tx.PutToken(t); err != nil {
 		return issued{}, nil, fmt.Errorf("use refresh token: %w", err)

@@ -42,7 +42,7 @@ func parseTicketRequest(f form) (ticketRequest, error) {
 	return q, nil
 }
 
-// grantTicket is the uma-ticket grant (Grant §3.3): phases 4 and 5 of Token.
+// grantTicket is the uma-ticket grant (Grant §3.3): phases 5 and 6 of Token.
 func (s *Service) grantTicket(ctx context.Context, c VerifiedClient, f form, requestID string) (uma.TokenResponse, error) {
 	q, err := parseTicketRequest(f)
 	if err != nil {
@@ -60,6 +60,7 @@ func (s *Service) grantTicket(ctx context.Context, c VerifiedClient, f form, req
 type redemption struct {
 	s         *Service
 	client    Client
+	held      possession // the key the presenter proved to hold
 	request   ticketRequest
 	requestID string
 	now       time.Time
@@ -80,7 +81,7 @@ func (s *Service) redeemTicket(ctx context.Context, c VerifiedClient, q ticketRe
 	if !ok {
 		return issued{}, errTicket
 	}
-	run := &redemption{s: s, client: c.Client, request: q, requestID: requestID, now: s.Now()}
+	run := &redemption{s: s, client: c.Client, held: c.held, request: q, requestID: requestID, now: s.Now()}
 	if old, ok := s.openBearer(q.RPT); ok {
 		run.old = &old
 	}
@@ -89,8 +90,14 @@ func (s *Service) redeemTicket(ctx context.Context, c VerifiedClient, q ticketRe
 	}
 	err := s.Store.Update(ctx, func(tx Tx) error {
 		run.issued, run.answer = issued{}, nil
+		if err := run.held.spend(tx, run.now); err != nil {
+			return err
+		}
 		t, err := s.presentedTicket(tx, key, secret, c.Client, run.now)
 		if err != nil {
+			return err
+		}
+		if err := run.binds(tx, &t); err != nil {
 			return err
 		}
 		if !verifies(q.Verifier, t.Challenge) {
@@ -147,7 +154,7 @@ func verifies(verifier, challenge string) bool {
 // assess decides on a spent ticket and stores what follows from the decision.
 func (run *redemption) assess(tx Tx, t Ticket) error {
 	s, now := run.s, run.now
-	t, resources, err := s.standing(tx, t)
+	t, resources, err := s.standing(tx, latest(t, run.request.Scopes))
 	if err != nil {
 		return err
 	}

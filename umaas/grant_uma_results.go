@@ -25,6 +25,7 @@ func (run *redemption) permit(tx Tx, t Ticket, q Question, d Permit) error {
 	}
 	run.limit(&g, t.Until)
 	g.BreakGlass = restsOnBreakGlass(q, d.Granted)
+	g.Confirm = t.Confirm // set by binds: the presenter's key, if it has one (SEC-33)
 	upgraded, err := run.upgrade(tx, &g)
 	if err != nil {
 		return err

@@ -136,7 +136,7 @@ func (s *Service) toldWith(r IssuerReader, a Account, sess Session, app AppView)
 			who += fmt.Sprintf(" (%s says: %s)", c.Issuer, c.Value)
 		}
 	}
-	return who + askingThrough(app), nil
+	return who + "," + askingThrough(app), nil
 }
 
 // viewParty shows with whose word each claim about a party stands: this server's own and the issuers' of this process.

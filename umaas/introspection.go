@@ -57,6 +57,9 @@ func (s *Service) inspect(r Reader, p PAT, b bearer, now time.Time) (Token, Gran
 	if err != nil {
 		return Token{}, Grant{}, liveness{}, err
 	}
+	if !meant && s.rules.introspectPAT {
+		meant = g.Kind == GrantPAT && g.Client == p.RS && g.Owner == p.Owner // H-07
+	}
 	if !meant {
 		return Token{}, Grant{}, liveness{}, ErrNotFound
 	}
@@ -91,15 +94,12 @@ func (s *Service) describeToken(t Token, g Grant, l liveness, now time.Time) uma
 		expires = g.Expires
 	}
 	out := uma.Introspection{
-		Active: true, ClientID: string(g.Client), Sub: string(g.Party), TokenType: "Bearer", Iss: s.Issuer,
+		Active: true, ClientID: string(g.Client), Sub: string(g.Party), TokenType: g.Confirm.tokenType(), Cnf: g.Confirm.cnf(), Iss: s.Issuer,
 		Aud: g.Audience, Exp: expires.Unix(), Iat: t.Created.Unix(), Nbf: t.Created.Unix(), JTI: s.handles.ID(t.Key),
 		Kind: string(g.Kind), Owner: string(g.Owner), Tags: s.tagsOf(g),
 	}
 	if out.Exp <= now.Unix() {
 		return uma.Introspection{} // ends are told in whole seconds, so they count in whole seconds: never active with an exp gone by
-	}
-	if len(out.Aud) == 0 {
-		out.Aud = l.rs.Audience
 	}
 	patients := map[string]bool{}
 	var rights []Right
@@ -125,7 +125,11 @@ func (s *Service) describeToken(t Token, g Grant, l liveness, now time.Time) uma
 			out.Patient = patient
 		}
 	}
+	who := s.partiesOf(g, l.rs, resourcesOf(out.Permissions))
+	out.Sub, out.Aud, out.Azp, out.Party = who.sub, who.aud, who.azp, who.party
 	switch {
+	case g.Kind == GrantPAT:
+		out.Scope = uma.ScopeProtection
 	case g.Kind == GrantRPT && len(out.Permissions) == 0:
 		return uma.Introspection{}
 	case g.Kind == GrantOAuth: // F-062; an RPT has no scope (F-065)

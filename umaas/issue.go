@@ -45,7 +45,7 @@ func (s *Service) issue(tx Tx, g Grant, withRefresh bool, now time.Time) (issued
 		g.Created = now
 	}
 	if withRefresh {
-		if idle := now.Add(s.Limits.Refresh); g.Expires.Before(idle) {
+		if idle := now.Add(s.refreshLife(g.Kind)); g.Expires.Before(idle) {
 			g.Expires = idle
 		}
 	}
@@ -63,7 +63,7 @@ func (s *Service) issue(tx Tx, g Grant, withRefresh bool, now time.Time) (issued
 		return issued{}, err
 	}
 	if withRefresh {
-		if out.refresh, _, err = s.putToken(tx, g, TokenRefresh, now, now.Add(s.Limits.Refresh)); err != nil {
+		if out.refresh, _, err = s.putToken(tx, g, TokenRefresh, now, now.Add(s.refreshLife(g.Kind))); err != nil {
 			return issued{}, err
 		}
 	}
@@ -104,11 +104,11 @@ func (s *Service) accessLife(kind GrantKind) time.Duration {
 // than the transaction.
 func (i issued) response(s *Service) (uma.TokenResponse, error) {
 	r := uma.TokenResponse{
-		AccessToken: i.access, TokenType: "Bearer", ExpiresIn: int64(i.expires.Sub(i.now) / time.Second),
+		AccessToken: i.access, TokenType: i.grant.Confirm.tokenType(), ExpiresIn: int64(i.expires.Sub(i.now) / time.Second),
 		RefreshToken: i.refresh, Scope: i.scope, Patient: i.patient, Upgraded: i.upgraded, PCT: i.pct,
 	}
-	if i.rs.RPTFormat == RPTJWT {
-		signed, err := s.signAccess(i)
+	if alg := s.signWith(i.rs); alg != "" {
+		signed, err := s.signAccess(i, alg)
 		if err != nil {
 			return uma.TokenResponse{}, err
 		}
@@ -129,37 +129,38 @@ func (i issued) response(s *Service) (uma.TokenResponse, error) {
 // accessClaims is the payload of a signed access token (RFC 9068 §2.2). Permissions is a JWE for the resource server:
 // the client is not to learn which resource its context URL stands for (decisions 1).
 type accessClaims struct {
-	Iss         string   `json:"iss"`
-	Sub         string   `json:"sub"`
-	Aud         []string `json:"aud"`
-	Exp         int64    `json:"exp"`
-	Iat         int64    `json:"iat"`
-	Nbf         int64    `json:"nbf"`
-	JTI         string   `json:"jti"`
-	ClientID    ClientID `json:"client_id"`
-	Kind        string   `json:"urn:umaas:kind"`
-	Permissions string   `json:"urn:umaas:permissions,omitempty"`
+	Iss         string            `json:"iss"`
+	Sub         string            `json:"sub"`
+	Aud         []string          `json:"aud"`
+	Exp         int64             `json:"exp"`
+	Iat         int64             `json:"iat"`
+	Nbf         int64             `json:"nbf"`
+	JTI         string            `json:"jti"`
+	ClientID    ClientID          `json:"client_id"`
+	Kind        string            `json:"urn:umaas:kind"`
+	Azp         string            `json:"azp,omitempty"`             // HEART (H-07, H-08)
+	Party       string            `json:"urn:umaas:party,omitempty"` // the requesting party, where sub is the owner
+	Permissions string            `json:"urn:umaas:permissions,omitempty"`
+	Cnf         *uma.Confirmation `json:"cnf,omitempty"` // RFC 9449 §6.1, RFC 8705 §3.1
 }
 
 // signAccess makes the JWT form. It returns "" where that form is not to be had: no audience to name, or too long.
-func (s *Service) signAccess(i issued) (string, error) {
+func (s *Service) signAccess(i issued, alg keys.Algorithm) (string, error) {
 	g := i.grant
-	audience := g.Audience
-	if len(audience) == 0 {
-		audience = i.rs.Audience
-	}
-	if len(audience) == 0 {
+	permissions := permissionsOf(g, i.now, i.expires)
+	who := s.partiesOf(g, i.rs, resourcesOf(permissions))
+	if len(who.aud) == 0 {
 		return "", nil
 	}
 	c := accessClaims{
-		Iss: s.Issuer, Sub: string(g.Party), Aud: audience, Exp: i.expires.Unix(), Iat: i.now.Unix(), Nbf: i.now.Unix(),
-		JTI: s.handles.ID(i.accessKey), ClientID: g.Client, Kind: string(g.Kind),
+		Iss: s.Issuer, Sub: who.sub, Aud: who.aud, Azp: who.azp, Party: who.party, Exp: i.expires.Unix(), Iat: i.now.Unix(), Nbf: i.now.Unix(),
+		JTI: s.handles.ID(i.accessKey), ClientID: g.Client, Kind: string(g.Kind), Cnf: g.Confirm.cnf(),
 	}
 	if c.Sub == "" {
 		c.Sub = string(g.Client) // RFC 9068 §2.2: without a person, the client
 	}
 	if i.rs.SecretHash != (SecretHash{}) {
-		sealed, err := keys.Encrypt(i.rs.SecretHash, permissionsOf(g, i.now, i.expires))
+		sealed, err := keys.Encrypt(i.rs.SecretHash, permissions)
 		if err != nil {
 			return "", err
 		}
@@ -169,7 +170,7 @@ func (s *Service) signAccess(i issued) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("encode access token: %w", err)
 	}
-	signed, err := s.Keys.Sign(keys.ES256, typeAccessToken, payload)
+	signed, err := s.Keys.Sign(alg, typeAccessToken, payload)
 	if err != nil {
 		return "", fmt.Errorf("sign access token: %w", err)
 	}
@@ -211,6 +212,9 @@ func (s *Service) openBearer(value string) (bearer, bool) {
 		return bearer{key: key, secret: secret}, ok
 	}
 	v, err := s.Keys.Verify(value, keys.ES256, typeAccessToken)
+	if err != nil {
+		v, err = s.Keys.Verify(value, keys.RS256, typeAccessToken) // a profile's; both are this server's own (H-06)
+	}
 	if err != nil {
 		return bearer{}, false
 	}

@@ -25,7 +25,7 @@ const (
 // Metadata is the discovery document (RFC 8414 §2, Grant §2, FedAuthz §2, OpenID Connect Discovery §3). It is the same for
 // every caller and names only what works (SEC-74).
 func (s *Service) Metadata() uma.Metadata {
-	return uma.Metadata{
+	return s.profileMetadata(s.bindingMetadata(uma.Metadata{
 		Issuer:                       s.Issuer,
 		AuthorizationEndpoint:        s.Issuer + pathAuthorize,
 		TokenEndpoint:                s.Issuer + pathToken,
@@ -57,7 +57,7 @@ func (s *Service) Metadata() uma.Metadata {
 		AuthorizationResponseIssParameterSupported: true,
 		ClaimsSupported:                            []string{"sub", "iss", "aud", "azp", "exp", "iat", "auth_time", "acr", "nonce", "name", "fhirUser"},
 		ACRValuesSupported:                         []string{ACRPassword}, // what signing in here can reach; others by trusted issuers
-	}
+	}))
 }
 
 // JWKS is the public key set (RFC 7517 §5), ready to be sent.

@@ -158,6 +158,14 @@ func TestEmergencyNeverOnDecoys(t *testing.T) {
 	if home, err := w.Home(t.Context(), w.alice); err != nil || len(home.Emergencies) != 0 || len(home.Waiting) != 0 {
 		t.Fatal(home, err)
 	}
+	asked, err := w.Asked(t.Context(), w.bob)
+	w.must(err)
+	_, err = w.herself(w.alice).RequestView(t.Context(), asked[0].Key) // no way to it by its id either
+	w.wantErr(err, umaas.ErrNotFound)
+	_, err = w.herself(w.alice).AnswerRequest(t.Context(), asked[0].Key, umaas.RequestAnswer{Digest: "x"}, "")
+	w.wantErr(err, umaas.ErrNotFound)
+	_, _, err = w.herself(w.alice).UndoAnswer(t.Context(), asked[0].Key, "")
+	w.wantErr(err, umaas.ErrNotFound)
 }
 
 // TestH_20_OrganizationDefault: records registered while it stands begin with the organization's emergency policy, which their

@@ -74,6 +74,7 @@ func TestSEC_45_InvitationEnds(t *testing.T) {
 	bob := w.sessions[w.bob]
 	invite := func(a umaas.Acting) (umaas.Invited, string) {
 		t.Helper()
+		w.sleep(time.Second) // or their order would be chance
 		i, err := a.Invite(ctx, give(email("bob@example.org"), rule("", r, "view")), "")
 		w.must(err)
 		return i, handleOf(t, i)

@@ -29,7 +29,12 @@ type OwnerToken struct {
 // AuthenticateOwner verifies a bearer of the policy API (SEC-50): 401 invalid_token for what is no live token here, 403
 // insufficient_scope for every other kind: RPT, PAT, tokens of apps. A client that lost the right has no token.
 func (s *Service) AuthenticateOwner(ctx context.Context, value string) (OwnerToken, error) {
-	g, err := s.liveGrant(ctx, value)
+	return s.PresentOwner(ctx, Presentation{Token: value})
+}
+
+// PresentOwner is AuthenticateOwner for a token as it came with a request: one that is bound to a key needs the key (SEC-33).
+func (s *Service) PresentOwner(ctx context.Context, p Presentation) (OwnerToken, error) {
+	g, err := s.heldGrant(ctx, p)
 	if err != nil {
 		return OwnerToken{}, err
 	}

@@ -10,6 +10,7 @@ type PCT struct {
 	Secret  SecretHash
 	Client  ClientID
 	Party   Party
+	Purpose string // she stated, for this app
 	Confirm Confirmation
 	Created time.Time
 	Used    time.Time // last

@@ -30,7 +30,7 @@ func checkClient(c Client) []mistake {
 	credentials, refresh := c.MayUse(uma.GrantTypeClientCredentials), c.MayUse(uma.GrantTypeRefreshToken)
 
 	add(c.Name == "" || len(c.Name) > maxName || strings.ContainsFunc(c.Name, invisible), "client_name", "want 1 to 200 visible characters")
-	add(c.AuthMethod != AuthNone && c.AuthMethod != AuthSecretBasic && c.AuthMethod != AuthSecretPost && c.AuthMethod != AuthPrivateKeyJWT,
+	add(c.AuthMethod != AuthNone && c.AuthMethod != AuthSecretBasic && c.AuthMethod != AuthSecretPost && c.AuthMethod != AuthPrivateKeyJWT && !c.AuthMethod.byCertificate(),
 		"token_endpoint_auth_method", "want none, client_secret_basic, client_secret_post or private_key_jwt")
 	for _, g := range c.GrantTypes {
 		add(g != uma.GrantTypeAuthorizationCode && g != uma.GrantTypeTicket && g != uma.GrantTypeClientCredentials && g != uma.GrantTypeRefreshToken,
@@ -59,9 +59,9 @@ func checkClient(c Client) []mistake {
 }
 
 func checkKeys(c Client) []mistake {
-	if c.AuthMethod != AuthPrivateKeyJWT {
+	if c.AuthMethod != AuthPrivateKeyJWT && c.AuthMethod != AuthTLSSelfSigned {
 		if len(c.JWKS) > 0 {
-			return []mistake{{"jwks", "only for private_key_jwt"}}
+			return []mistake{{"jwks", "only for private_key_jwt and self_signed_tls_client_auth"}}
 		}
 		return nil
 	}

@@ -30,6 +30,7 @@ type ClientMetadata struct {
 	IDTokenAlg         string          `json:"id_token_signed_response_alg,omitempty"`
 	RPTFormat          RPTFormat       `json:"rpt_format,omitempty"`
 	Resource           []string        `json:"resource,omitempty"`
+	BindingMetadata
 }
 
 // ClientInformation is the answer to a registration (RFC 7591 §3.2.1): what was registered, defaults filled in, with the
@@ -49,6 +50,8 @@ func (s *Service) Register(ctx context.Context, m ClientMetadata, requestID stri
 	c, mistakes := m.client()
 	c.Dynamic, c.Created = true, now
 	mistakes = append(mistakes, checkClient(c)...)
+	mistakes = append(mistakes, s.checkBinding(c)...)
+	mistakes = append(mistakes, s.checkProfile(c)...)
 	if err := registrationError(mistakes); err != nil {
 		return ClientInformation{}, err
 	}
@@ -84,6 +87,7 @@ func (m ClientMetadata) client() (Client, []mistake) {
 			break
 		}
 	}
+	wrong = append(wrong, m.BindingMetadata.fill(&c)...)
 	return withDefaults(c), wrong
 }
 
@@ -110,6 +114,7 @@ func information(c Client, secret string) ClientInformation {
 			RedirectURIs: c.RedirectURIs, ClaimsRedirectURIs: c.ClaimsRedirectURIs, AuthMethod: c.AuthMethod, GrantTypes: c.GrantTypes,
 			Name: c.Name, ClientURI: c.ClientURI, PolicyURI: c.PolicyURI, TOSURI: c.TOSURI, Scope: strings.Join(c.Scopes, " "),
 			Contacts: c.Contacts, JWKS: c.JWKS, IDTokenAlg: c.IDTokenAlg, RPTFormat: c.RPTFormat, Resource: c.Audience,
+			BindingMetadata: bindingOf(c),
 		},
 	}
 	if c.MayUse(uma.GrantTypeAuthorizationCode) {

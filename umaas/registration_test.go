@@ -68,7 +68,7 @@ func TestRegisterRefuses(t *testing.T) {
 	}{
 		"no name":            {func(m *umaas.ClientMetadata) { m.Name = " " }, metadata, "client_name: want 1 to 200 visible characters"},
 		"bidi name":          {func(m *umaas.ClientMetadata) { m.Name = "App\u202eppA" }, metadata, "client_name: want 1 to 200 visible characters"},
-		"method":             {func(m *umaas.ClientMetadata) { m.AuthMethod = "tls_client_auth" }, metadata, "token_endpoint_auth_method: want none, client_secret_basic, client_secret_post or private_key_jwt"},
+		"method":             {func(m *umaas.ClientMetadata) { m.AuthMethod = "client_secret_jwt" }, metadata, "token_endpoint_auth_method: want none, client_secret_basic, client_secret_post or private_key_jwt"},
 		"grant":              {func(m *umaas.ClientMetadata) { m.GrantTypes = append(m.GrantTypes, "password") }, metadata, "grant_types: holds one that this server does not offer"},
 		"response type":      {func(m *umaas.ClientMetadata) { m.ResponseTypes = []string{"token"} }, metadata, "response_types: code is the only one offered"},
 		"no redirect":        {func(m *umaas.ClientMetadata) { m.RedirectURIs = nil }, redirect, "redirect_uris: needed for authorization_code"},
@@ -88,7 +88,7 @@ func TestRegisterRefuses(t *testing.T) {
 		"scope":              {func(m *umaas.ClientMetadata) { m.Scope = `a"` }, metadata, "scope: want scope tokens separated by spaces"},
 		"jwks_uri":           {func(m *umaas.ClientMetadata) { m.JWKSURI = "https://a.example/jwks" }, metadata, "jwks_uri: is not fetched; send the keys as jwks"},
 		"no jwks":            {func(m *umaas.ClientMetadata) { m.AuthMethod = umaas.AuthPrivateKeyJWT }, metadata, "jwks: not a JSON Web Key Set"},
-		"jwks for a secret":  {func(m *umaas.ClientMetadata) { m.JWKS = json.RawMessage(`{"keys":[]}`) }, metadata, "jwks: only for private_key_jwt"},
+		"jwks for a secret":  {func(m *umaas.ClientMetadata) { m.JWKS = json.RawMessage(`{"keys":[]}`) }, metadata, "jwks: only for private_key_jwt and self_signed_tls_client_auth"},
 		"client_uri":         {func(m *umaas.ClientMetadata) { m.ClientURI = "javascript:alert(1)" }, metadata, "client_uri: want an https URL"},
 		"tos_uri":            {func(m *umaas.ClientMetadata) { m.TOSURI = "http://a.example" }, metadata, "tos_uri: want an https URL"},
 		"rpt_format":         {func(m *umaas.ClientMetadata) { m.RPTFormat = "saml" }, metadata, "rpt_format: want opaque or jwt"},

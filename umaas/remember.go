@@ -30,7 +30,7 @@ func (run *redemption) remember(tx Tx, t Ticket) (string, error) {
 		return "", err
 	}
 	p := PCT{
-		Key: key, Secret: secret, Client: run.client.ID, Party: *t.Party, Confirm: t.Confirm, Created: run.now, Expires: run.now.Add(pctLife),
+		Key: key, Secret: secret, Client: run.client.ID, Party: *t.Party, Purpose: t.Purpose, Confirm: t.Confirm, Created: run.now, Expires: run.now.Add(pctLife),
 	}
 	if err := tx.PutPCT(p); err != nil {
 		return "", fmt.Errorf("store PCT: %w", err)
@@ -73,7 +73,7 @@ func (run *redemption) remembered(tx Tx, t Ticket) (Ticket, error) {
 	if gone, err := absent(err); gone || err != nil {
 		return t, err
 	}
-	if !p.Secret.Matches(secret) || p.Client != run.client.ID || !p.confirms(t.Confirm) || p.Party.Account == t.Owner {
+	if !p.Secret.Matches(secret) || p.Client != run.client.ID || !p.Confirm.confirms(t.Confirm) || p.Party.Account == t.Owner {
 		return t, nil
 	}
 	if good, err := run.s.stillGood(tx, p, run.now); err != nil || !good {
@@ -87,11 +87,11 @@ func (run *redemption) remembered(tx Tx, t Ticket) (Ticket, error) {
 	}
 	party := p.Party
 	t.Party = &party
+	if t.Purpose == "" {
+		t.Purpose = p.Purpose
+	}
 	return t, nil
 }
-
-// confirms reports whether the key a process is bound to is the one the PCT was issued with (SEC-25).
-func (p PCT) confirms(c Confirmation) bool { return !p.Confirm.Bound() || p.Confirm == c }
 
 // stillGood: the party's account is open and has not ended its sign-ins since, and whoever stated claims about her is still
 // trusted (SEC-17, SEC-38).
@@ -151,7 +151,8 @@ type RememberedView struct {
 	Key     Key
 	App     AppView
 	Stated  []StatedView // what is remembered beside her account
-	Bound   bool         // to a key of the app
+	Purpose string
+	Bound   bool // to a key of the app
 	Created time.Time
 	Used    time.Time
 	Expires time.Time
@@ -186,7 +187,7 @@ func (s *Service) Remembered(ctx context.Context, party AccountID) ([]Remembered
 			} else if gone {
 				continue // it went with its app
 			}
-			v := RememberedView{Key: p.Key, App: appOf(client, firstURI(client)), Bound: p.Confirm.Bound(), Created: p.Created, Used: p.Used, Expires: p.Expires}
+			v := RememberedView{Key: p.Key, App: appOf(client, firstURI(client)), Purpose: p.Purpose, Bound: p.Confirm.Bound(), Created: p.Created, Used: p.Used, Expires: p.Expires}
 			if v.Stated, err = stated(r, p.Party.Claims); err != nil {
 				return err
 			}

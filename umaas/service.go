@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/umaas/umaas/umaas/keys"
+	"github.com/umaas/umaas/umaas/pop"
 	"github.com/umaas/umaas/umaas/uma"
 )
 
@@ -31,6 +32,8 @@ type Deps struct {
 	Formats    []Format   // claim token formats beside the server's own
 	IssuerKeys IssuerKeys // nil: only issuers whose keys stand in their record count
 	Statuses   Statuses   // nil: tokens that name a revocation list are refused
+	Binding    Binding    // key-bound tokens: DPoP nonces, mutual TLS
+	Profile    Profile
 }
 
 // Limits are lifetimes and bounds. DefaultLimits is safe; a zero member is refused by New.
@@ -77,6 +80,8 @@ type Service struct {
 	Deps
 	handles *Handles
 	changed *broadcast
+	nonces  *pop.Nonces
+	rules   rules // of the profile
 }
 
 // New checks the dependencies and opens the server's handle key, making one in an empty store.
@@ -94,7 +99,7 @@ func New(ctx context.Context, d Deps) (*Service, error) {
 	}
 	changed := newBroadcast()
 	d.Store = watchedStore{Store: d.Store, now: d.Now, changed: changed}
-	return &Service{Deps: d, handles: handles, changed: changed}, nil
+	return &Service{Deps: d, handles: handles, changed: changed, nonces: pop.NewNonces(key), rules: d.Profile.rules()}, nil
 }
 
 func (d Deps) check() error {
@@ -114,7 +119,13 @@ func (d Deps) check() error {
 	case d.Push != PushMarked && d.Push != PushConfidential:
 		return fmt.Errorf("core: push rule %q is unknown", d.Push)
 	}
-	return checkFormats(d.Formats)
+	if err := d.Profile.check(d.Limits); err != nil {
+		return err
+	}
+	if err := checkFormats(d.Formats); err != nil {
+		return err
+	}
+	return d.Binding.check()
 }
 
 func loopback(host string) bool { return host == "localhost" || host == "127.0.0.1" || host == "::1" }

@@ -15,7 +15,8 @@ type Ticket struct {
 	Process     Key // the first ticket's key: names the process through all its tickets, and in audit
 	Owner       AccountID
 	RS          ClientID
-	Permissions []uma.Permission // what the resource server asked for
+	Permissions []uma.Permission // what the resource server asked for, with what the client asked for itself
+	AskedByRS   []uma.Permission // the resource server's part of it, once the client has asked for more; nil before
 	Client      ClientID         // bound at first presentation, or by the context URL's constraint; "" before (SEC-03)
 	Challenge   string           // PKCE S256 challenge given with the permission request, "" none
 	Party       *Party           // the requesting party once known

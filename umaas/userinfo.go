@@ -18,13 +18,13 @@ type PAT struct {
 	Grant Key
 }
 
-// AuthenticatePAT verifies a bearer as a PAT (F-005, F-034, SEC-50): 401 invalid_token for what is no live token here, 403
+// AuthenticatePAT verifies a bearer value as a PAT; one that is bound to a key does not count so (F-005, F-034, SEC-50): 401 invalid_token for what is no live token here, 403
 // insufficient_scope for a live one without uma_protection, an RPT for example.
 func (s *Service) AuthenticatePAT(ctx context.Context, value string) (PAT, error) {
-	g, err := s.liveGrant(ctx, value)
-	if err != nil {
-		return PAT{}, err
-	}
+	return s.PresentPAT(ctx, Presentation{Token: value})
+}
+
+func patOf(g Grant) (PAT, error) {
 	if g.Kind != GrantPAT || !contains(g.Scope, uma.ScopeProtection) || g.Owner == "" {
 		refusal := uma.ErrInsufficientScope.With("this needs a protection API token (scope uma_protection)")
 		refusal.Scope = uma.ScopeProtection
@@ -35,17 +35,17 @@ func (s *Service) AuthenticatePAT(ctx context.Context, value string) (PAT, error
 
 // UserInfo is OpenID Connect Core §5.3: claims about the person who signed in, as far as the token's scopes go.
 func (s *Service) UserInfo(ctx context.Context, value string) (map[string]any, error) {
-	g, err := s.liveGrant(ctx, value)
-	if err != nil {
-		return nil, err
-	}
+	return s.PresentUserInfo(ctx, Presentation{Token: value})
+}
+
+func (s *Service) userInfoOf(ctx context.Context, g Grant) (map[string]any, error) {
 	if g.Kind == GrantRPT || !contains(g.Scope, scopeOpenID) {
 		refusal := uma.ErrInsufficientScope.With("this needs a token with the scope openid")
 		refusal.Scope = scopeOpenID
 		return nil, refusal
 	}
 	var a Account
-	err = s.Store.View(ctx, func(r Reader) error {
+	err := s.Store.View(ctx, func(r Reader) error {
 		var err error
 		a, err = r.Account(g.Party)
 		return err

@@ -177,7 +177,8 @@ func kept(t *testing.T, file string, l *listener) {
 	log := slog.New(slog.DiscardHandler)
 	embedded, err := openEmbedded(cfg, log)
 	check(t, err)
-	c := gatewayConfig(cfg, embedded, log)
+	c, err := gatewayConfig(cfg, embedded, log)
+	check(t, err)
 	c.Idle = true
 	r, err := server.NewRS(t.Context(), c)
 	check(t, err)

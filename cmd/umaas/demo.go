@@ -30,6 +30,7 @@ another window to see requests, narrow them, and stop sharing.
 Everything lives in a folder that is thrown away at the end, unless --data names one to keep.`,
 		Example: `  umaas demo
   umaas demo --walk                    take the main job by itself, tell each step, exit
+  umaas demo --walk --dpop             the same with tokens that are worth nothing without the app's key
   umaas demo --load ./bundles          your own FHIR bundles; people are made for the patients in them
   umaas demo --second-issuer           one patient's record is guarded by another authorization server
   umaas demo --json | jq .people       one line for scripts, at readiness`,
@@ -58,7 +59,7 @@ Everything lives in a folder that is thrown away at the end, unless --data names
 			}
 			switch {
 			case walk:
-				err = (&demo.Walk{World: d.World, Out: c.OutOrStdout(), Transport: http.DefaultTransport}).Run(c.Context())
+				err = (&demo.Walk{World: d.World, DPoP: o.DPoP, Out: c.OutOrStdout(), Transport: http.DefaultTransport}).Run(c.Context())
 			case asJSON:
 				err = errors.Join(json.NewEncoder(c.OutOrStdout()).Encode(d.World), d.Wait(c.Context()))
 			default:
@@ -73,6 +74,7 @@ Everything lives in a folder that is thrown away at the end, unless --data names
 	f.StringVar(&o.Load, "load", "", "folder of FHIR bundles instead of the sample people")
 	f.IntVar(&o.Port, "port", 8090, "authorization server's port; the next two are the resource server's and the app's; 0: any")
 	f.StringVar(&o.RPTFormat, "rpt-format", "", "opaque (default) or jwt")
+	f.BoolVar(&o.DPoP, "dpop", false, "the app binds its tokens to a key of its own (RFC 9449)")
 	f.BoolVar(&asJSON, "json", false, "print one line of JSON at readiness")
 	f.BoolVar(&walk, "walk", false, "take the main job by itself and exit")
 	f.BoolVar(&second, "second-issuer", false, "start a second authorization server, which one patient lets guard her record")

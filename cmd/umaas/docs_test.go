@@ -59,9 +59,12 @@ var code = regexp.MustCompile("(?s)```.*?```|`[^`\n]*(?:\n[^`\n]+)?`")
 // commandLines finds what begins like a command of ours in code spans and blocks.
 func commandLines(text string) (out []string) {
 	for _, span := range code.FindAllString(text, -1) {
+		block := strings.HasPrefix(span, "```")
 		span = strings.Trim(span, "`")
-		if !strings.Contains(span, "\n\n") && !strings.HasPrefix(span, "sh\n") && !strings.HasPrefix(span, "bash\n") {
-			span = strings.ReplaceAll(span, "\n", " ") // a span that the text broke
+		if !block {
+			span = strings.ReplaceAll(span, "\n", " ") // the text may have broken it
+		} else if info, _, _ := strings.Cut(span, "\n"); info != "sh" {
+			continue // what a program prints, or another language
 		}
 		for line := range strings.Lines(strings.ReplaceAll(span, "\\\n", " ")) {
 			line, _, _ = strings.Cut(strings.TrimSpace(line), " #")

@@ -59,7 +59,7 @@ Then, for real:
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	c.AddCommand(demoCommand(), serveCommand(), doctorCommand(), fhirCommand(), userCommand(), clientCommand(), issuerCommand(), keyCommand(),
+	c.AddCommand(demoCommand(), serveCommand(), doctorCommand(), fhirCommand(), userCommand(), clientCommand(), issuerCommand(), signInCommand(), keyCommand(),
 		policyCommand(), delegationCommand(), relationCommand(), appCommand(), explainCommand(), backupCommand(), restoreCommand(), benchCommand(), conformanceCommand(), versionCommand())
 	return c
 }

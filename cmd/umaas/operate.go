@@ -73,7 +73,14 @@ func atAS(ctx context.Context, cfg config.Config) (*control.Caller, error) {
 		return nil, errors.New("this configuration runs no authorization server (role as): give the one that does")
 	}
 	return control.Dial(ctx, cfg.Data, control.AS, func(ctx context.Context) (*control.Local, error) {
-		as, err := server.NewAS(ctx, server.ASConfig{Issuer: cfg.AS.Issuer, Name: cfg.Name, Data: cfg.Data, Now: time.Now, Logger: slog.New(slog.DiscardHandler), Push: server.PushRule(cfg.AS.Claims)})
+		binding, certificates, err := binding(cfg)
+		if err != nil {
+			return nil, err
+		}
+		as, err := server.NewAS(ctx, server.ASConfig{
+			Profile: umaas.Profile(cfg.Profile), Binding: binding, Certificates: certificates, Issuer: cfg.AS.Issuer, Name: cfg.Name, Data: cfg.Data, Now: time.Now, Logger: slog.New(slog.DiscardHandler),
+			Push: server.PushRule(cfg.AS.Claims),
+		})
 		if err != nil {
 			return nil, err
 		}
@@ -96,7 +103,10 @@ func atGateway(ctx context.Context, cfg config.Config) (*control.Caller, error) 
 			}
 			closeStore = embedded.Close
 		}
-		rc := gatewayConfig(cfg, embedded, log)
+		rc, err := gatewayConfig(cfg, embedded, log)
+		if err != nil {
+			return nil, errors.Join(err, closeStore())
+		}
 		rc.Idle = true
 		rs, err := server.NewRS(ctx, rc)
 		if err != nil {
@@ -176,13 +186,19 @@ func userCommand() *cobra.Command {
 func clientCommand() *cobra.Command {
 	o := &operate{}
 	var n server.NewClient
-	var auth, format string
+	var auth, format, keyFile string
 	add := &cobra.Command{
 		Use: "add NAME", Short: "Register an app or a resource server; the secret is shown once", Args: cobra.ExactArgs(1),
 		Example: `  umaas client add 'Flu Clinic' --claims-redirect https://app.example.org/claims --grant urn:ietf:params:oauth:grant-type:uma-ticket
   umaas client add 'Harborview FHIR' --scope uma_protection --grant client_credentials --account harborview --audience https://fhir.example.org`,
 		RunE: func(c *cobra.Command, args []string) error {
 			n.Name, n.AuthMethod, n.RPTFormat = args[0], umaas.AuthMethod(auth), umaas.RPTFormat(format)
+			if keyFile != "" {
+				var err error
+				if n.JWKS, err = os.ReadFile(keyFile); err != nil { //nolint:gosec // the operator names the file
+					return fmt.Errorf("--jwks: %w", err)
+				}
+			}
 			var v server.ClientView
 			return o.call(c, atAS, "client-add", n, &v, func(w io.Writer) {
 				line(w, "client_id", v.ID)
@@ -194,7 +210,12 @@ func clientCommand() *cobra.Command {
 		},
 	}
 	f := add.Flags()
-	f.StringVar(&auth, "auth", string(umaas.AuthSecretBasic), "none, client_secret_basic, client_secret_post")
+	f.StringVar(&auth, "auth", string(umaas.AuthSecretBasic), "none, client_secret_basic, client_secret_post, private_key_jwt, tls_client_auth, self_signed_tls_client_auth")
+	f.StringVar(&keyFile, "jwks", "", "file with the public keys (JSON Web Key Set), for private_key_jwt and self_signed_tls_client_auth")
+	f.BoolVar(&n.DPoPBound, "dpop-bound", false, "it gets tokens bound to its DPoP key alone (RFC 9449)")
+	f.BoolVar(&n.TLSBound, "tls-bound", false, "it gets tokens bound to its certificate alone (RFC 8705)")
+	f.StringVar(&n.TLSSubject, "tls-subject", "", "tls_client_auth: subject of its certificate, such as CN=app,O=Clinic")
+	f.StringVar(&n.TLSName, "tls-name", "", "tls_client_auth: dns:, uri:, ip: or email: and a name of its certificate, in place of the subject")
 	f.StringArrayVar(&n.RedirectURIs, "redirect", nil, "redirect URI, exact (repeatable)")
 	f.StringArrayVar(&n.ClaimsRedirectURIs, "claims-redirect", nil, "claims redirect URI, exact (repeatable)")
 	f.StringArrayVar(&n.GrantTypes, "grant", nil, "grant type (repeatable)")

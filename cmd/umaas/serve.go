@@ -22,6 +22,7 @@ import (
 	"github.com/umaas/umaas/resourceserver"
 	"github.com/umaas/umaas/umaas"
 	"github.com/umaas/umaas/umaas/config"
+	"github.com/umaas/umaas/umaas/pop"
 )
 
 const exampleConfig = `# umaas.yaml: a hospital with its own FHIR server.
@@ -29,6 +30,7 @@ name: Harborview Clinic
 data: /var/lib/umaas
 roles: [as, gateway, resolver]        # add fhir for the embedded FHIR server
 health: 127.0.0.1:9090                # /healthz and /readyz
+# profile: heart                      # HEART UMA2 and FHIR-UMA2: private keys for every client, signed tokens
 
 as:
   issuer: https://auth.harborview.example
@@ -40,6 +42,12 @@ as:
   #     uses: [id-token]              # id-token, claims, permission-ticket, sign-in
   #     claims: [org, email]          # what it is believed on
   #     jwks_uri: https://login.hospital.example/jwks    # from: umaas issuer scan
+  # mtls:                             # tokens bound to client certificates (RFC 8705), at a door of their own
+  #   base: https://mtls.auth.harborview.example
+  #   listen: 0.0.0.0:8445
+  #   tls_cert: /etc/umaas/tls.crt
+  #   tls_key: /etc/umaas/tls.key
+  #   client_cas: /etc/umaas/client-cas.pem
 
 gateway:
   base: https://fhir.harborview.example
@@ -205,7 +213,12 @@ func fhirBase(c config.Config) string {
 }
 
 func (p *process) as(ctx context.Context) error {
+	binding, certificates, err := binding(p.Config)
+	if err != nil {
+		return err
+	}
 	as, err := server.NewAS(ctx, server.ASConfig{
+		Profile: umaas.Profile(p.Profile), Binding: binding, Certificates: certificates,
 		Issuer: p.AS.Issuer, Name: p.Name, Data: p.Data, NoSync: p.AS.NoSync, RPTLife: p.AS.RPTLife, Now: time.Now, Logger: p.log,
 		Push: server.PushRule(p.AS.Claims), Issuers: server.Issuers(p.AS.TrustedIssuers),
 		Undo: p.AS.Undo, Attention: umaas.Attention{
@@ -220,11 +233,21 @@ func (p *process) as(ctx context.Context) error {
 	if err := p.open(ctx, "as", p.AS.Listener, as.Handler); err != nil {
 		return err
 	}
+	if p.AS.MTLS.Address != "" {
+		if err := p.open(ctx, "as-mtls", p.AS.MTLS.Listener, as.Handler); err != nil {
+			return err
+		}
+		p.doors[len(p.doors)-1].AskCertificate = true
+	}
 	return p.control(ctx, control.AS, as.Operations(), as.Streams())
 }
 
 func (p *process) gateway(ctx context.Context, embedded *fhirstore.Store) error {
-	rs, err := server.NewRS(ctx, gatewayConfig(p.Config, embedded, p.log))
+	c, err := gatewayConfig(p.Config, embedded, p.log)
+	if err != nil {
+		return err
+	}
+	rs, err := server.NewRS(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -232,6 +255,7 @@ func (p *process) gateway(ctx context.Context, embedded *fhirstore.Store) error 
 	if err := p.open(ctx, "gateway", p.Gateway.Listener, rs.Handler); err != nil {
 		return err
 	}
+	p.doors[len(p.doors)-1].AskCertificate = p.Gateway.AskCerts
 	return p.control(ctx, control.Gateway, rs.Operations(), nil)
 }
 
@@ -274,7 +298,7 @@ func doorsOpen(ctx context.Context, c config.Config, log *slog.Logger, doors []s
 	return server.Serve(ctx, log, doors...)
 }
 
-func gatewayConfig(c config.Config, embedded *fhirstore.Store, log *slog.Logger) server.RSConfig {
+func gatewayConfig(c config.Config, embedded *fhirstore.Store, log *slog.Logger) (server.RSConfig, error) {
 	issuer := c.Gateway.Issuer
 	if issuer == "" {
 		issuer = c.AS.Issuer
@@ -283,9 +307,17 @@ func gatewayConfig(c config.Config, embedded *fhirstore.Store, log *slog.Logger)
 	if err != nil || len(key) == 0 {
 		key = nil // checked by the configuration; empty means: kept in the data folder
 	}
+	certificates, err := pop.NewCertificates(c.Gateway.Proxies)
+	if err != nil {
+		return server.RSConfig{}, fmt.Errorf("gateway: %w", err)
+	}
 	r := server.RSConfig{
+		Certificates: certificates, CertificateBound: c.Gateway.AskCerts || len(c.Gateway.Proxies) > 0, HEART: c.Profile == "heart", Nonces: c.Gateway.Nonces == "all" || c.Gateway.Nonces == "public",
 		Base: c.Gateway.Base, Name: c.Name, Data: c.Data, Issuer: issuer, ClientID: c.Gateway.ClientID, Secret: c.Gateway.Secret,
 		StateKey: key, Upstream: c.Gateway.Upstream, Credential: c.Gateway.Credential, Now: time.Now, Logger: log,
+	}
+	if r.Key, err = clientKey(c.Gateway.Key); err != nil {
+		return server.RSConfig{}, err
 	}
 	if r.Upstream == "" {
 		r.Embedded = embedded
@@ -299,7 +331,7 @@ func gatewayConfig(c config.Config, embedded *fhirstore.Store, log *slog.Logger)
 			r.Private = append(r.Private, p)
 		}
 	}
-	return r
+	return r, nil
 }
 
 func open(ctx context.Context, name string, l config.Listener, h http.Handler) (server.Door, error) {

@@ -19,7 +19,8 @@ import (
 // with one issuer means that nobody may bring another.
 func TestGatewayIssuers(t *testing.T) {
 	c := config.Config{AS: config.AS{Issuer: "https://auth.example"}}
-	r := gatewayConfig(c, nil, slog.New(slog.DiscardHandler))
+	r, err := gatewayConfig(c, nil, slog.New(slog.DiscardHandler))
+	check(t, err)
 	if r.Issuer != "https://auth.example" || r.Issuers != nil || r.Private != nil || r.Foreign != "" {
 		t.Errorf("%+v", r)
 	}
@@ -27,7 +28,8 @@ func TestGatewayIssuers(t *testing.T) {
 		Issuer: "https://other.example", Foreign: "listed", ForeignPrivate: []string{"10.20.0.0/16"},
 		Issuers: []config.Issuer{{Issuer: "https://guard.example"}, {Issuer: "https://staff.example", ClientID: "i", Secret: "s", SignIn: true, FHIRUser: true}},
 	}
-	r = gatewayConfig(c, nil, slog.New(slog.DiscardHandler))
+	r, err = gatewayConfig(c, nil, slog.New(slog.DiscardHandler))
+	check(t, err)
 	want := []server.FurtherIssuer{{Issuer: "https://guard.example"}, {Issuer: "https://staff.example", ClientID: "i", Secret: "s", SignIn: true, FHIRUser: true}}
 	if r.Issuer != "https://other.example" || !slices.Equal(r.Issuers, want) || r.Foreign != resourceserver.ForeignListed ||
 		!slices.Equal(r.Private, []netip.Prefix{netip.MustParsePrefix("10.20.0.0/16")}) {

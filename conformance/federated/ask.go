@@ -2,6 +2,7 @@ package federated
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -281,6 +282,7 @@ func twoOwners(t *conformance.T) (first, second string) { return t.PAT(alice, rs
 func own(t *conformance.T) conformance.Resource {
 	d := describe(t)
 	d["type"] = "https://conformance.invalid/federated"
+	maps.Copy(d, t.Env().Profile.Fixtures.Resource)
 	name, _ := d["name"].(string)
 	return conformance.Resource{ID: registered(t, t.PAT(alice, rs1), d), Owner: alice, RS: rs1, Scopes: t.Env().Scopes(2), Name: name}
 }

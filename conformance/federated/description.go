@@ -125,7 +125,8 @@ func languages(t *conformance.T) {
 }
 
 func notFetched(t *conformance.T) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	var lc net.ListenConfig
+	listener, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Blockf("no address to listen at: %v", err)
 	}

@@ -88,6 +88,9 @@ func otherOwnersRPT(t *conformance.T) {
 func otherServersRPT(t *conformance.T) { tellsNothing(t, some(t), t.PAT(alice, rs2)) }
 
 func noTokenParameter(t *conformance.T) {
+	if t.Env().Profile.Fixtures.Introspection == "client" {
+		t.Skipf("the server takes no PAT for introspection (another check judges that)")
+	}
 	x := answered(t, t.PostForm(t.Env().Metadata.IntrospectionEndpoint, url.Values{"token_type_hint": {"access_token"}}, conformance.Bearer(t.PAT(alice, rs1))))
 	want(t, x, "introspection without token", http.StatusBadRequest)
 }

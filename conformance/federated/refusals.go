@@ -101,7 +101,7 @@ func malformed(t *conformance.T) {
 
 func repeated(t *conformance.T) {
 	pat, scopes := t.PAT(alice, rs1), t.Env().Scopes(2)
-	x := raw(t, http.MethodPost, collection(t), `{"resource_scopes":["`+scopes[0]+`"],"resource_scopes":["`+scopes[1]+`"]}`, pat)
+	x := raw(t, http.MethodPost, collection(t), `{"name":"`+t.Env().Fresh("twice ")+`","resource_scopes":["`+scopes[0]+`"],"resource_scopes":["`+scopes[1]+`"]}`, pat)
 	want(t, x, "resource_scopes twice", http.StatusBadRequest)
 	if id := idOf(x); id != "" {
 		t.Delete(at(t, id), pat)

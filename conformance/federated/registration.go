@@ -137,7 +137,13 @@ func full(t *conformance.T) object {
 
 func readDescription(t *conformance.T) {
 	pat, d := t.PAT(alice, rs1), full(t)
-	got := reread(t, pat, registered(t, pat, d))
+	registered(t, pat, describe(t))
+	x := create(t, pat, d)
+	id := idOf(x)
+	if id == "" {
+		t.Fatalf("a description with all members of FedAuthz §3.1 was not taken: %d (%s)", x.Status, told(x))
+	}
+	got := reread(t, pat, id)
 	for _, name := range []string{"name", "description", "icon_uri", "type"} {
 		if !reflect.DeepEqual(got[name], d[name]) {
 			t.Errorf("%s: registered %q, read %v", name, d[name], got[name])

@@ -1,6 +1,7 @@
 package grant
 
 import (
+	"net/http"
 	"net/url"
 	"slices"
 
@@ -59,6 +60,11 @@ func assessment() []check {
 			ID: "grant.assessment.scope-not-registered", Level: must, Covers: []string{"G-036", "G-085"}, Run: scopeNotRegistered,
 			Needs: append([]need{conformance.NeedSecondClient}, scoped...),
 			Title: "A requested scope that the client is not registered for does not count",
+		},
+		{
+			ID: "grant.assessment.latest-scope", Level: must, Covers: []string{"G-062", "G-204"}, Run: latestScope,
+			Needs: append([]need{conformance.NeedDynamicRegistration, conformance.NeedGather}, scoped...),
+			Title: "Of scopes asked for in several requests of a process the latest request's count",
 		},
 		{
 			ID: "grant.assessment.album", Level: must, Covers: []string{"G-062", "G-063", "G-065"}, Needs: scoped, Run: album,
@@ -198,6 +204,31 @@ func scopeNotRegistered(t *conformance.T) {
 	ticket := t.Ticket(conformance.Alice, conformance.RS1, r.Permission(usual))
 	x := t.Obtain(c, ticket, conformance.Bob, url.Values{"scope": {extra}})
 	wantAtMost(t, x, map[string][]string{r.ID: {usual}})
+}
+
+// latestScope asks for one scope first and for another one last; both are the client's to ask for, and a policy gives both.
+func latestScope(t *conformance.T) {
+	names := t.Env().Scopes(4)
+	usual, early, late := names[0], names[2], names[3]
+	c, x := t.Register(map[string]any{"scope": early + " " + late})
+	if x.Status != http.StatusCreated {
+		t.Blockf("a client with two scopes was not registered (%s)", told(x))
+	}
+	r := t.Resource(conformance.Alice, conformance.RS1, usual, early, late)
+	t.Permit(conformance.PolicySpec{Resource: r, Party: conformance.Bob})
+	x = t.Redeem(c, t.Ticket(conformance.Alice, conformance.RS1, r.Permission(usual)), url.Values{"scope": {early}})
+	next := x.Text("ticket")
+	if x.OAuthError() != uma.ErrNeedInfo.Code || next == "" {
+		t.Blockf("the first request was not answered with need_info and a ticket (%s)", told(x))
+	}
+	g := t.Gather(c, next, conformance.Bob, conformance.GatherOptions{})
+	if g.Ticket == "" {
+		t.Blockf("the interaction gave no ticket (%s)", g.Told())
+	}
+	rpt := token(t, t.Redeem(c, g.Ticket, url.Values{"scope": {late}}))
+	for _, over := range beyond(t.Permissions(alicePAT(t), rpt), map[string][]string{r.ID: {usual, late}}) {
+		t.Errorf("the latest request asked for %s alone, and the RPT has more: %s", late, over)
+	}
 }
 
 // album builds the example at the end of Grant §3.3.4, with scopes that the profile knows.

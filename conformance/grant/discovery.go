@@ -121,13 +121,13 @@ func profiles(t *conformance.T) {
 	}
 }
 
-// formatIDToken names ID Tokens as claim tokens (Grant §3.3.1).
-const formatIDToken = "http://openid.net/specs/openid-connect-core-1_0.html#IDToken"
+// formatOpenID names ID Tokens as claim tokens (Grant §3.3.1).
+const formatOpenID = "http://openid.net/specs/openid-connect-core-1_0.html#IDToken"
 
 func claimProfiles(t *conformance.T) {
 	list, _ := texts(t.Env().Raw["uma_profiles_supported"])
-	if !slices.Contains(list, formatIDToken) {
-		t.Errorf("uma_profiles_supported does not name %s", formatIDToken)
+	if !slices.Contains(list, formatOpenID) {
+		t.Errorf("uma_profiles_supported does not name %s", formatOpenID)
 	}
 }
 

@@ -37,7 +37,7 @@ func needInfo() []check {
 			Title: "need_info says what is needed: required_claims, redirect_user or both",
 		},
 		{
-			ID: "grant.need-info.required-claims", Level: must, Covers: []string{"G-090"}, Run: requiredClaims,
+			ID: "grant.need-info.required-claims", Level: must, Covers: []string{"G-088", "G-090"}, Run: requiredClaims,
 			Title: "required_claims is an array of objects whose members have the types the Recommendation gives them",
 		},
 		{
@@ -187,11 +187,11 @@ func otherErrors() []check {
 			Title: "invalid_scope carries no ticket",
 		},
 		{
-			ID: "grant.errors.no-store", Level: should, Covers: []string{"G-039", "G-083"}, Run: errorsNotStored,
+			ID: "grant.errors.no-store", Level: should, Covers: []string{"G-039", "G-083", "G-203"}, Run: errorsNotStored,
 			Title: "An error of the token endpoint is not to be stored",
 		},
 		{
-			ID: "grant.errors.json", Level: must, Covers: []string{"G-039", "G-083"}, Run: errorsAreJSON,
+			ID: "grant.errors.json", Level: must, Covers: []string{"G-039", "G-083", "G-203"}, Run: errorsAreJSON,
 			Title: "An error of the token endpoint is a JSON object",
 		},
 	}

@@ -13,7 +13,7 @@ func interactionResult() []check {
 	needs := []need{conformance.NeedGather}
 	return []check{
 		{
-			ID: "grant.redirect-back.ticket", Level: must, Covers: []string{"G-053"}, Needs: needs, Run: ticketBack,
+			ID: "grant.redirect-back.ticket", Level: must, Covers: []string{"G-053", "G-206"}, Needs: needs, Run: ticketBack,
 			Title: "After the interaction the client gets a ticket at its claims redirect URI",
 		},
 		{

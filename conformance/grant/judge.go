@@ -107,10 +107,10 @@ func firstNeedInfo(t *conformance.T, c conformance.Client) (ticket string, x *ex
 	return ticket, x
 }
 
-// firstSubmitted lets somebody without a policy ask until the server says request_submitted.
-func firstSubmitted(t *conformance.T, party string) (conformance.Resource, *exchange) {
+// firstSubmitted lets Bob ask without a policy until the server says request_submitted.
+func firstSubmitted(t *conformance.T) (conformance.Resource, *exchange) {
 	r, ticket := fresh(t)
-	x := t.Obtain(c1(t), ticket, party, nil)
+	x := t.Obtain(c1(t), ticket, conformance.Bob, nil)
 	if x.OAuthError() != uma.ErrRequestSubmitted.Code {
 		t.Blockf("a request that no policy answers did not lead to request_submitted (%s)", told(x))
 	}

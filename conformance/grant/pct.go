@@ -13,28 +13,28 @@ func pct() []check {
 	needs := []need{conformance.NeedPCT, conformance.NeedGather, conformance.NeedPolicy}
 	return []check{
 		{
-			ID: "grant.pct.with-consent", Level: may, Covers: []string{"G-057", "G-069", "G-137"}, Needs: needs, Run: pctWithConsent,
+			ID: "grant.pct.with-consent", Level: may, Covers: []string{"G-057", "G-069", "G-137"}, Serial: true, Needs: needs, Run: pctWithConsent,
 			Title: "A requesting party who lets her claims be kept gets the client a PCT",
 		},
 		{
-			ID: "grant.pct.not-without-consent", Level: should, Covers: []string{"G-057", "G-135"}, Needs: needs, Run: noPCTWithoutConsent,
+			ID: "grant.pct.not-without-consent", Level: should, Covers: []string{"G-057", "G-135"}, Serial: true, Needs: needs, Run: noPCTWithoutConsent,
 			Title: "Without her consent no PCT is issued",
 		},
 		{
-			ID: "grant.pct.honoured", Level: should, Covers: []string{"G-031"}, Needs: needs, Run: pctHonoured,
+			ID: "grant.pct.honoured", Level: should, Covers: []string{"G-031"}, Serial: true, Needs: needs, Run: pctHonoured,
 			Title: "A PCT stands for the claims: no further interaction is needed",
 		},
 		{
-			ID: "grant.pct.other-resource-server", Level: should, Covers: []string{"G-033"}, Run: pctOtherRS,
+			ID: "grant.pct.other-resource-server", Level: should, Covers: []string{"G-033"}, Serial: true, Run: pctOtherRS,
 			Needs: append([]need{conformance.NeedSecondRS}, needs...),
 			Title: "A PCT is good for resources of another resource server, too",
 		},
 		{
-			ID: "grant.pct.no-policy", Level: must, Covers: []string{"G-062", "G-128"}, Needs: needs, Run: pctWithoutPolicy,
+			ID: "grant.pct.no-policy", Level: must, Covers: []string{"G-062", "G-128"}, Serial: true, Needs: needs, Run: pctWithoutPolicy,
 			Title: "A PCT gives nothing that no policy gives",
 		},
 		{
-			ID: "grant.pct.garbage", Level: must, Covers: []string{"G-031", "G-121"}, Needs: needs[2:], Run: garbagePCT,
+			ID: "grant.pct.garbage", Level: must, Covers: []string{"G-031", "G-121"}, Serial: true, Needs: needs[2:], Run: garbagePCT,
 			Title: "Garbage sent as a PCT counts for nothing, and the server does not fail",
 		},
 	}
@@ -45,40 +45,43 @@ func pctProtection() []check {
 	needs := []need{conformance.NeedPCT, conformance.NeedGather, conformance.NeedPolicy}
 	return []check{
 		{
-			ID: "grant.pct.foreign-client", Level: must, Covers: []string{"G-119"}, Run: pctForeignClient,
+			ID: "grant.pct.foreign-client", Level: must, Covers: []string{"G-119"}, Serial: true, Run: pctForeignClient,
 			Needs: append([]need{conformance.NeedSecondClient}, needs...),
 			Title: "A PCT is bound to the client it was issued to",
 		},
 		{
-			ID: "grant.pct.unguessable", Level: must, Covers: []string{"G-070", "G-121"}, Needs: needs, Run: pctUnguessable,
+			ID: "grant.pct.unguessable", Level: must, Covers: []string{"G-070", "G-121"}, Serial: true, Needs: needs, Run: pctUnguessable,
 			Title: "PCTs do not repeat, and have room for 128 unpredictable bits",
 		},
 		{
-			ID: "grant.pct.opaque", Level: must, Covers: []string{"G-007", "G-071", "G-072"}, Needs: needs, Run: pctOpaque,
+			ID: "grant.pct.opaque", Level: must, Covers: []string{"G-007", "G-071", "G-072"}, Serial: true, Needs: needs, Run: pctOpaque,
 			Title: "A PCT does not disclose claims to its holder",
 		},
 		{
-			ID: "grant.pct.not-for-resource-servers", Level: must, Covers: []string{"G-117", "G-118"}, Run: pctNotIntrospected,
+			ID: "grant.pct.not-for-resource-servers", Level: must, Covers: []string{"G-117", "G-118"}, Serial: true, Run: pctNotIntrospected,
 			Needs: append([]need{conformance.NeedIntrospection}, needs...),
 			Title: "A resource server that introspects a PCT learns nothing",
 		},
 		{
-			ID: "grant.pct.revoked", Level: must, Covers: []string{"G-103", "G-104", "G-120"}, Run: pctRevoked,
+			ID: "grant.pct.revoked", Level: must, Covers: []string{"G-103", "G-104", "G-120"}, Serial: true, Run: pctRevoked,
 			Needs: append([]need{conformance.NeedRevocation}, needs...),
 			Title: "A client can revoke its PCT: it counts for nothing any more",
 		},
 		{
-			ID: "grant.pct.revoked-without-hint", Level: must, Covers: []string{"G-103", "G-104"}, Run: pctRevokedWithoutHint,
+			ID: "grant.pct.revoked-without-hint", Level: must, Covers: []string{"G-103", "G-104"}, Serial: true, Run: pctRevokedWithoutHint,
 			Needs: append([]need{conformance.NeedRevocation}, needs...),
 			Title: "A PCT can be revoked without a hint, or with a wrong one",
 		},
 		{
-			ID: "grant.pct.revoked-by-others", Level: must, Covers: []string{"G-103", "G-119"}, Run: pctRevokedByOthers,
+			ID: "grant.pct.revoked-by-others", Level: must, Covers: []string{"G-103", "G-119"}, Serial: true, Run: pctRevokedByOthers,
 			Needs: append([]need{conformance.NeedRevocation, conformance.NeedSecondClient}, needs...),
 			Title: "No client can revoke another one's PCT",
 		},
 	}
 }
+
+// The checks of PCTs run one by one: a server may let a new consent of the same person to the same client take the place of
+// the one before.
 
 // persisted lets Bob go through an interaction, with his consent to keep his claims or without, to the token response.
 func persisted(t *conformance.T, consent bool) *exchange {

@@ -32,23 +32,23 @@ func pushedClaims() []check {
 			Title: "An ID Token of one person does not stand for another",
 		},
 		{
-			ID: "grant.claims.foreign-key", Level: must, Covers: []string{"G-086", "G-131"}, Needs: needs, Run: forged(conformance.ForgeKey),
+			ID: "grant.claims.foreign-key", Level: must, Covers: []string{"G-086", "G-131", "G-202"}, Needs: needs, Run: forged(conformance.ForgeKey),
 			Title: "An ID Token signed with a key the provider does not publish is not accepted",
 		},
 		{
-			ID: "grant.claims.changed", Level: must, Covers: []string{"G-086", "G-131"}, Needs: needs, Run: forged(conformance.ForgeBody),
+			ID: "grant.claims.changed", Level: must, Covers: []string{"G-086", "G-131", "G-202"}, Needs: needs, Run: forged(conformance.ForgeBody),
 			Title: "An ID Token with the signature of other claims is not accepted",
 		},
 		{
-			ID: "grant.claims.unsigned", Level: must, Covers: []string{"G-086", "G-131"}, Needs: needs, Run: forged(conformance.ForgeNone),
+			ID: "grant.claims.unsigned", Level: must, Covers: []string{"G-086", "G-131", "G-202"}, Needs: needs, Run: forged(conformance.ForgeNone),
 			Title: "An ID Token without signature is not accepted",
 		},
 		{
-			ID: "grant.claims.symmetric", Level: must, Covers: []string{"G-086", "G-131"}, Needs: needs, Run: forged(conformance.ForgeHMAC),
+			ID: "grant.claims.symmetric", Level: must, Covers: []string{"G-086", "G-131", "G-202"}, Needs: needs, Run: forged(conformance.ForgeHMAC),
 			Title: "An ID Token signed with the provider's public key as a shared secret is not accepted",
 		},
 		{
-			ID: "grant.claims.expired", Level: must, Covers: []string{"G-086", "G-131"}, Needs: needs, Run: expiredClaims,
+			ID: "grant.claims.expired", Level: must, Covers: []string{"G-086", "G-131", "G-202"}, Needs: needs, Run: expiredClaims,
 			Title: "An expired ID Token is not accepted",
 		},
 		{
@@ -56,7 +56,7 @@ func pushedClaims() []check {
 			Title: "An ID Token for somebody else is not accepted",
 		},
 		{
-			ID: "grant.claims.issuer", Level: must, Covers: []string{"G-086", "G-131"}, Needs: needs, Run: foreignIssuer,
+			ID: "grant.claims.issuer", Level: must, Covers: []string{"G-086", "G-131", "G-202"}, Needs: needs, Run: foreignIssuer,
 			Title: "An ID Token of an issuer nobody trusts is not accepted",
 		},
 		{
@@ -65,7 +65,7 @@ func pushedClaims() []check {
 			Title: "Claims pushed by a client that cannot authenticate are not accepted",
 		},
 		{
-			ID: "grant.claims.need-info", Level: must, Covers: []string{"G-086", "G-087"}, Needs: push, Run: badClaimsNeedInfo,
+			ID: "grant.claims.need-info", Level: must, Covers: []string{"G-086", "G-087", "G-202"}, Needs: push, Run: badClaimsNeedInfo,
 			Title: "A bad claim token is answered with need_info and a way to go on",
 		},
 		{
@@ -80,7 +80,7 @@ func format(t *conformance.T) string {
 	if f := t.Env().Profile.Push.Format; f != "" {
 		return f
 	}
-	return formatIDToken
+	return formatOpenID
 }
 
 // audience is what the server under test wants to see in aud.

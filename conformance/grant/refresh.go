@@ -25,11 +25,11 @@ func refresh() []check {
 			Title: "A refresh assesses nothing anew: a policy widened meanwhile adds nothing",
 		},
 		{
-			ID: "grant.refresh.scope", Level: must, Covers: []string{"G-101"}, Needs: needs, Run: refreshScope,
+			ID: "grant.refresh.scope", Level: must, Covers: []string{"G-101", "G-102"}, Needs: needs, Run: refreshScope,
 			Title: "scope at a refresh may narrow the permissions and never widens them",
 		},
 		{
-			ID: "grant.refresh.foreign-client", Level: must, Covers: []string{"G-107"}, Run: refreshForeignClient,
+			ID: "grant.refresh.foreign-client", Level: must, Covers: []string{"G-039", "G-107"}, Run: refreshForeignClient,
 			Needs: append([]need{conformance.NeedSecondClient}, needs...),
 			Title: "A refresh token is bound to its client",
 		},
@@ -37,8 +37,8 @@ func refresh() []check {
 }
 
 // refreshable is a grant with a refresh token.
-func refreshable(t *conformance.T, scopes ...string) conformance.Granted {
-	g := t.Grant(c1(t), conformance.Alice, conformance.RS1, conformance.Bob, scopes...)
+func refreshable(t *conformance.T) conformance.Granted {
+	g := t.Grant(c1(t), conformance.Alice, conformance.RS1, conformance.Bob)
 	if g.Refresh == "" {
 		t.Skipf("not offered: the RPT came without a refresh token")
 	}

@@ -130,14 +130,14 @@ func claimTokenAlone(t *conformance.T) {
 
 func claimFormatAlone(t *conformance.T) {
 	_, ticket := fresh(t)
-	x := t.Redeem(c1(t), ticket, url.Values{"claim_token_format": {formatIDToken}})
+	x := t.Redeem(c1(t), ticket, url.Values{"claim_token_format": {formatOpenID}})
 	wantError(t, x, http.StatusBadRequest, uma.ErrInvalidRequest.Code)
 }
 
 func claimTokenGarbage(t *conformance.T) {
 	for _, garbage := range []string{"%%%", "a b c", "ä.ö.ü", ".", "..", "eyJ.eyJ.", strings.Repeat("A", 5000)} {
 		_, ticket := fresh(t)
-		x := t.Redeem(c1(t), ticket, url.Values{"claim_token": {garbage}, "claim_token_format": {formatIDToken}})
+		x := t.Redeem(c1(t), ticket, url.Values{"claim_token": {garbage}, "claim_token_format": {formatOpenID}})
 		wantRefusal(t, x, "a claim token of garbage")
 	}
 }

@@ -225,7 +225,7 @@ func deadAfterInvalidScope(t *conformance.T) {
 }
 
 func deadAfterDenial(t *conformance.T) {
-	r, x := firstSubmitted(t, conformance.Bob)
+	r, x := firstSubmitted(t)
 	t.Answer(conformance.Alice, conformance.Deny, r)
 	ticket := pollWith(t, x)
 	if second := t.Redeem(c1(t), ticket, nil); second.OAuthError() != uma.ErrRequestDenied.Code {
@@ -235,7 +235,7 @@ func deadAfterDenial(t *conformance.T) {
 }
 
 func deadAfterSubmission(t *conformance.T) {
-	_, x := firstSubmitted(t, conformance.Bob)
+	_, x := firstSubmitted(t)
 	ticket := pollWith(t, x)
 	if second := t.Redeem(c1(t), ticket, nil); second.OAuthError() != uma.ErrRequestSubmitted.Code {
 		t.Blockf("the poll was not answered with request_submitted (%s)", told(second))

@@ -3,6 +3,8 @@ package inproc
 import (
 	"bufio"
 	"bytes"
+	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"io"
@@ -11,10 +13,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"golang.org/x/oauth2"
 
 	"github.com/umaas/umaas/cmd/umaas/demo"
+	"github.com/umaas/umaas/umaas/pop"
 	"github.com/umaas/umaas/umaas/uma"
 )
 
@@ -130,6 +134,81 @@ func TestClient_AccessGrants(t *testing.T) {
 	}
 	if want := "No access token was returned"; !bytes.Contains(lines[1], []byte(want)) {
 		t.Errorf("the client says %s, want %q", lines[1], want)
+	}
+}
+
+// TestClient_OpenIDClientBound: openid-client, unmodified, binds its RPT to a DPoP key, uses it at the gateway, and is refused
+// with another key.
+func TestClient_OpenIDClientBound(t *testing.T) {
+	node, err := exec.LookPath("node")
+	if err != nil {
+		missing(t, "node is missing: the npm client does not run")
+	}
+	folder := filepath.Join(root(t), "conformance", "inproc", "npm")
+	if _, err := os.Stat(filepath.Join(folder, "node_modules", "openid-client")); err != nil {
+		missing(t, "npm packages are missing: run npm ci in conformance/inproc/npm")
+	}
+	w := common(t, "common")
+	ivan := w.who(t, "ivan")
+	v := w.visitor(t, ivan.Name)
+	p, err := w.app().Ask(t.Context(), w.link(t, v, ivan, ivan.Patient), fluAsk)
+	check(t, err)
+	p, err = w.app().Redeem(t.Context(), p)
+	check(t, err)
+	back := w.decide(t, v, ivan, p, "Share with", fluTicks...)
+	given, err := json.Marshal(map[string]string{
+		"issuer": w.World.Issuer, "client_id": w.World.App.ClientID, "client_secret": w.World.App.ClientSecret, "ticket": back.Get("ticket"),
+		"resource": w.World.FHIRBase + "/AllergyIntolerance?patient=ivan",
+	})
+	check(t, err)
+	run := exec.CommandContext(t.Context(), node, "openid-client-dpop.mjs", string(given))
+	run.Dir, run.Stderr = folder, os.Stderr
+	out, err := run.Output()
+	check(t, err)
+	var got struct {
+		TokenType string `json:"token_type"`
+		Same      int    `json:"same"`
+		Again     int    `json:"again"`
+		Other     string `json:"other"`
+	}
+	check(t, json.Unmarshal(out, &got))
+	if got.TokenType != "dpop" || got.Same != http.StatusOK || got.Again != http.StatusOK || got.Other != "401" {
+		t.Errorf("openid-client: %s", out)
+	}
+}
+
+// TestClient_GoOAuth2Bound: golang.org/x/oauth2, unmodified, uses key-bound RPTs over an http.Client with pop.Transport
+// (RFC 9449): it sends what token_type says.
+func TestClient_GoOAuth2Bound(t *testing.T) {
+	w := common(t, "common")
+	linh := w.who(t, "linh")
+	v := w.visitor(t, linh.Name)
+	p, err := w.app().Ask(t.Context(), w.link(t, v, linh, linh.Patient), fluAsk)
+	check(t, err)
+	p, err = w.app().Redeem(t.Context(), p)
+	check(t, err)
+	back := w.decide(t, v, linh, p, "Share with", "See your allergies")
+	key, err := pop.NewKey(rand.Reader)
+	check(t, err)
+	bound := context.WithValue(t.Context(), oauth2.HTTPClient, &http.Client{Transport: &pop.Transport{Key: key}, Timeout: 10 * time.Second})
+	config := &oauth2.Config{
+		ClientID: w.World.App.ClientID, ClientSecret: w.World.App.ClientSecret,
+		Endpoint: oauth2.Endpoint{TokenURL: w.World.Issuer + "/token", AuthStyle: oauth2.AuthStyleInHeader},
+	}
+	token, err := config.Exchange(bound, "", oauth2.SetAuthURLParam("grant_type", uma.GrantTypeTicket), oauth2.SetAuthURLParam("ticket", back.Get("ticket")))
+	check(t, err)
+	if token.Type() != "DPoP" {
+		t.Fatalf("token_type %q", token.Type())
+	}
+	target := w.World.FHIRBase + "/AllergyIntolerance?patient=linh"
+	res, err := config.Client(bound, token).Get(target)
+	check(t, err)
+	check(t, res.Body.Close())
+	if res.StatusCode != http.StatusOK {
+		t.Errorf("with the key: %d", res.StatusCode)
+	}
+	if a := get(t, target, token.AccessToken); a.Status != http.StatusUnauthorized {
+		t.Errorf("without the key: %d", a.Status)
 	}
 }
 

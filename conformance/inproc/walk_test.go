@@ -15,6 +15,8 @@ import (
 func TestWalk(t *testing.T) {
 	t.Run("opaque", func(t *testing.T) { walk(t, common(t, "common")) })
 	t.Run("jwt", func(t *testing.T) { walk(t, common(t, "jwt")) })
+	t.Run("dpop", func(t *testing.T) { walkBound(t, common(t, "common"), 27) })
+	t.Run("dpop jwt", func(t *testing.T) { walkBound(t, common(t, "jwt"), 27) })
 	t.Run("loaded", func(t *testing.T) {
 		w := own(t, demo.Options{Load: testdata(t, "nimbus-juvenile-10")})
 		if n := len(w.World.Patients); n < 10 {
@@ -26,13 +28,24 @@ func TestWalk(t *testing.T) {
 
 func walk(t *testing.T, w *world) {
 	t.Helper()
+	take(t, w, 25, false)
+}
+
+// walkBound is the walk of an app with a key (SEC-33): two steps more, in which a copied RPT is refused.
+func walkBound(t *testing.T, w *world, steps int) {
+	t.Helper()
+	take(t, w, steps, true)
+}
+
+func take(t *testing.T, w *world, steps int, bound bool) {
+	t.Helper()
 	var told strings.Builder
-	err := (&demo.Walk{World: w.World, Out: &told, Transport: http.DefaultTransport}).Run(t.Context())
+	err := (&demo.Walk{World: w.World, Out: &told, Transport: http.DefaultTransport, DPoP: bound}).Run(t.Context())
 	if err != nil {
 		t.Fatalf("%v\n%s", err, told.String())
 	}
-	if n := strings.Count(told.String(), "✓"); n != 25 || strings.Contains(told.String(), "✗") {
-		t.Errorf("%d steps held, want all 25:\n%s", n, told.String())
+	if n := strings.Count(told.String(), "✓"); n != steps || strings.Contains(told.String(), "✗") {
+		t.Errorf("%d steps held, want all %d:\n%s", n, steps, told.String())
 	}
 	for _, fault := range w.Faults.taken() {
 		t.Errorf("logged as an error: %s", fault)

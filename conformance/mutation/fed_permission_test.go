@@ -184,11 +184,10 @@ func fedUnheardOf(id string) bool { return strings.HasPrefix(id, "none") }
 
 var fedPermissions = map[string]mutation.Mutation{
 	"federated.permission.status": {Handler: fedStatus(fedAsking, http.StatusCreated, http.StatusOK)},
-	"federated.permission.object": {Handler: mutation.Before(fedAsking, func(ex *mutation.Exchange) bool {
-		if !fedIsArray(ex) {
+	"federated.permission.object": {Handler: mutation.After(fedAsking, func(ex *mutation.Exchange) {
+		if !fedIsArray(ex) && ex.Status == http.StatusCreated {
 			fedRefuse(ex, http.StatusBadRequest, "invalid_request")
 		}
-		return !fedIsArray(ex)
 	}), Profile: func(p *conformance.Profile) { p.Fixtures.PermissionRequest = "array" }},
 	"federated.permission.ticket": {Handler: mutation.EditJSON(fedAsking, http.StatusCreated, func(m map[string]any) {
 		m["permission_ticket"] = m["ticket"]

@@ -124,7 +124,7 @@ func (l *fedLedger) watch(next http.Handler) http.Handler {
 		case r.Method == http.MethodPost && fedItemID(r) == "":
 			body := fedObject(ex.Sent)
 			l.made[ex.Text("_id")] = fedMade{body, fedStrs(body["resource_scopes"]), fedBearerOf(r)}
-			for _, name := range []string{"name", "description"} {
+			for _, name := range []string{"name", "type"} {
 				if s, ok := body[name].(string); ok {
 					l.texts = append(l.texts, s)
 				}
@@ -294,7 +294,7 @@ var fedTokens = map[string]mutation.Mutation{
 	"federated.privacy.descriptions": {Handler: fedStateful(func(l *fedLedger) fedHandler {
 		return mutation.EditJSON(mutation.At(http.MethodPost, "/token"), http.StatusForbidden, func(m map[string]any) {
 			l.see(func() {
-				m["resource_names"] = slices.DeleteFunc(slices.Clone(l.texts), func(s string) bool { return !strings.HasPrefix(s, "secret") })
+				m["resource_names"] = slices.DeleteFunc(slices.Clone(l.texts), func(s string) bool { return !strings.Contains(s, "secret") })
 			})
 		})
 	})},

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/big"
 	"net/http"
@@ -52,7 +53,7 @@ func pushed(ex *mutation.Exchange) (claimToken, bool) {
 
 // key is the key that the token's issuer publishes.
 func (c claimToken) key() (*ecdsa.PublicKey, bool) {
-	res, err := http.Get(c.Body.Issuer + "/jwks") //nolint:noctx // the suite's own provider, on loopback
+	res, err := http.Get(c.Body.Issuer + "/jwks") // the suite's own provider, on loopback
 	if err != nil {
 		return nil, false
 	}
@@ -63,9 +64,10 @@ func (c claimToken) key() (*ecdsa.PublicKey, bool) {
 	if json.NewDecoder(res.Body).Decode(&set) != nil || len(set.Keys) == 0 {
 		return nil, false
 	}
-	x, _ := base64.RawURLEncoding.DecodeString(set.Keys[0].X)
-	y, _ := base64.RawURLEncoding.DecodeString(set.Keys[0].Y)
-	return &ecdsa.PublicKey{Curve: elliptic.P256(), X: new(big.Int).SetBytes(x), Y: new(big.Int).SetBytes(y)}, true
+	x, err1 := base64.RawURLEncoding.DecodeString(set.Keys[0].X)
+	y, err2 := base64.RawURLEncoding.DecodeString(set.Keys[0].Y)
+	key, err3 := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), slices.Concat([]byte{4}, x, y))
+	return key, errors.Join(err1, err2, err3) == nil
 }
 
 // signs tells whether the issuer's key made the signature over a text.

@@ -114,6 +114,9 @@ func Start(ctx context.Context, o Options) (_ *Server, err error) {
 	if err := s.populate(ctx); err != nil {
 		return nil, err
 	}
+	if err := s.trust(ctx); err != nil {
+		return nil, err
+	}
 	return s, nil
 }
 

@@ -40,7 +40,7 @@ func fixtures() []conformance.Check {
 			g := t.Gather(t.Client(conformance.P1), x.Text("ticket"), conformance.Bob, conformance.GatherOptions{
 				Start: x.Text("redirect_user"), Browser: t.NewBrowser(), OnStep: func(*conformance.Browser, conformance.Form, url.Values) { forms++ },
 			})
-			if g.Ticket == "" || g.Redirect.Query().Get("state") != g.State || forms != 2 {
+			if g.Ticket == "" || g.Redirect.Query().Get("state") != g.State || forms != 3 {
 				t.Fatalf("%s after %d forms", g.Told(), forms)
 			}
 			if x := t.Redeem(t.Client(conformance.P1), g.Ticket, nil); x.Status != http.StatusOK {

@@ -36,7 +36,7 @@ func (s *Server) populate(ctx context.Context) error {
 		Clients: conformance.Clients{Dynamic: true, Given: map[string]conformance.ClientHow{}, CallbackHost: "https://conformance.example"},
 		PAT:     conformance.PATHow{How: "authorization_code", Scope: uma.ScopeProtection},
 		Party:   conformance.PartyHow{How: "gather"}, Pages: Pages(), Home: "{{issuer}}/me",
-		Offers:    []conformance.Need{conformance.NeedSubmitted, conformance.NeedUpgrade, conformance.NeedScopeParam, conformance.NeedCORS, conformance.NeedPKCE},
+		Offers:    []conformance.Need{conformance.NeedSubmitted, conformance.NeedUpgrade, conformance.NeedScopeParam, conformance.NeedCORS, conformance.NeedPKCE, conformance.NeedPCT},
 		Lifetimes: conformance.Lives{Ticket: conformance.Duration(s.Core().Limits.Ticket), RPT: conformance.Duration(s.Core().Limits.RPT)},
 	}
 	for _, name := range []string{conformance.Alice, conformance.Carol, conformance.Bob, conformance.Dave} {
@@ -60,7 +60,7 @@ func (s *Server) person(ctx context.Context, name string) error {
 	}
 	a, err := s.Core().PutAccount(ctx, umaas.Account{
 		Kind: umaas.KindPerson, Login: name, Name: strings.ToUpper(name[:1]) + name[1:], Email: name + "@conformance.example", EmailVerified: true,
-		PasswordHash: hash,
+		PasswordHash: hash, Identities: s.identities(name),
 	}, "")
 	if err != nil {
 		return err
@@ -106,7 +106,9 @@ func Pages() []conformance.Step {
 		{Name: "decline", For: []string{"cancel"}, Button: "answer=refuse"},
 		{Name: "protect", For: []string{"pat"}, Button: "answer=allow"},
 		{Name: "consent", For: []string{"gather", "code"}, Button: "answer=share", Tick: "all", Fill: map[string]string{"until": "today"}},
-		{Name: "details", For: []string{"gather"}, Button: "answer=send", Fill: map[string]string{"purpose": "PATRQT"}},
+		{Name: "details", For: []string{"gather"}, Inputs: []string{"purpose"}, Button: "answer=next", Fill: map[string]string{"purpose": "PATRQT"}},
+		{Name: "remember", For: []string{"pct"}, Inputs: []string{"remember"}, Button: "answer=send", Fill: map[string]string{"remember": "yes"}},
+		{Name: "send", For: []string{"gather"}, Inputs: []string{"remember"}, Button: "answer=send"},
 	}
 }
 

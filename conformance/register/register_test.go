@@ -40,6 +40,11 @@ func TestNoGaps(t *testing.T) {
 	for _, s := range r.Gaps() {
 		t.Errorf("%s (§%s, %v, %s) has neither a check nor, with the reason, a test: %s", s.ID, s.Section, s.Roles, s.Level, s.Says)
 	}
+	for _, s := range r.All() {
+		if len(s.Checks) > 0 && s.Unseen != "" {
+			t.Errorf("%s is said not to be seen from outside, but %v look at it", s.ID, s.Checks)
+		}
+	}
 	if n := len(r.All()); n < 234 {
 		t.Errorf("%d statements; the Recommendations and HEART have 234 and more", n)
 	}

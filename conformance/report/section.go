@@ -18,8 +18,7 @@ type Section struct {
 }
 
 var suiteNames = map[string]string{
-	"grant": "UMA 2.0 Grant", "federated": "Federated Authorization", "heart": "HEART", "rsduty": "Resource server duties",
-	"clientduty": "Client duties",
+	"grant": "UMA 2.0 Grant", "federated": "Federated Authorization", "heart": "HEART", "rs": "Resource server duties", "client": "Client duties",
 }
 
 // initials are words that are written in capitals.

@@ -3,8 +3,10 @@ package suites
 
 import (
 	"github.com/umaas/umaas/conformance"
+	"github.com/umaas/umaas/conformance/clientduty"
 	"github.com/umaas/umaas/conformance/federated"
 	"github.com/umaas/umaas/conformance/grant"
+	"github.com/umaas/umaas/conformance/heart"
 	"github.com/umaas/umaas/conformance/rsduty"
 )
 
@@ -13,6 +15,8 @@ func All() []conformance.Check {
 	var out []conformance.Check
 	out = append(out, grant.Checks()...)
 	out = append(out, federated.Checks()...)
+	out = append(out, heart.Checks()...)
 	out = append(out, rsduty.Checks()...)
+	out = append(out, clientduty.Checks()...)
 	return out
 }

@@ -6,6 +6,8 @@
 //	contextURL, err := client.Return(r.URL.Query(), "https://hospital.example", state)
 //	ticket, err := client.Ask(ctx, http.DefaultClient, contextURL, "AllergyIntolerance.read Immunization.write", "")
 //	launch, err := client.Launch(ctx, http.DefaultClient, contextURL, rpt)
+//
+// With a key of its own (Bound) an app gets RPTs that nobody else can use.
 package client
 
 import (
@@ -18,6 +20,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/umaas/umaas/umaas/pop"
 	"github.com/umaas/umaas/umaas/uma"
 )
 
@@ -108,11 +111,28 @@ type LaunchContext struct {
 
 // Launch reads the launch context with an RPT for this context.
 func Launch(ctx context.Context, c *http.Client, contextURL, rpt string) (LaunchContext, error) {
+	return launch(ctx, c, contextURL, uma.TokenTypeBearer, rpt)
+}
+
+// LaunchBound is Launch with an RPT that is bound to a DPoP key: c is a client of Bound with that key.
+func LaunchBound(ctx context.Context, c *http.Client, contextURL, rpt string) (LaunchContext, error) {
+	return launch(ctx, c, contextURL, uma.TokenTypeDPoP, rpt)
+}
+
+// Bound returns a client whose every request proves that it holds key (RFC 9449). Tickets and codes redeemed through it give
+// tokens that are worth nothing without the key; they are sent as "Authorization: DPoP token".
+func Bound(c *http.Client, key *pop.Key) *http.Client {
+	bound := *c
+	bound.Transport = &pop.Transport{Key: key, Base: c.Transport}
+	return &bound
+}
+
+func launch(ctx context.Context, c *http.Client, contextURL, scheme, rpt string) (LaunchContext, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, contextURL, nil)
 	if err != nil {
 		return LaunchContext{}, fmt.Errorf("launch: %w", err)
 	}
-	req.Header.Set("Authorization", "Bearer "+rpt)
+	req.Header.Set("Authorization", scheme+" "+rpt)
 	var l LaunchContext
 	if err := send(c, req, http.StatusOK, &l); err != nil {
 		return LaunchContext{}, fmt.Errorf("launch: %w", err)

@@ -29,6 +29,7 @@ type Credentials struct {
 	Issuer            string `json:"issuer"`
 	ClientID          string `json:"client_id"`
 	ClientSecret      string `json:"client_secret"`
+	Key               string `json:"-"` // base64 of PKCS #8, for private_key_jwt in place of a secret
 	RegistrationToken string `json:"registration_access_token,omitempty"`
 	RegistrationURI   string `json:"registration_client_uri,omitempty"`
 }
@@ -52,10 +53,14 @@ type Config struct {
 	Audience     string // URL this resource server answers for (RFC 8707 resource, aud of JWT tokens)
 	ClientID     string // configured by an administrator; empty: dynamic registration
 	ClientSecret string
+	ClientKey    string // base64 of PKCS #8 in place of ClientSecret: private_key_jwt
 	RPTFormat    string // "", "opaque" or "jwt": asked at registration (decisions 1)
-	Store        CredentialStore
-	Timeout      time.Duration // of one attempt; default 5 s
-	Transport    http.RoundTripper
+	// ResourceAudience takes signed tokens in HEART's form, whose aud names resources (HEART UMA2 §3.3.2): whether these are
+	// this server's own is then told by introspection alone.
+	ResourceAudience bool
+	Store            CredentialStore
+	Timeout          time.Duration // of one attempt; default 5 s
+	Transport        http.RoundTripper
 	// Foreign is set for a server that somebody else chose: every endpoint it names must stand at its own origin, so that
 	// it can send this server, and what this server knows, nowhere else.
 	Foreign bool
@@ -84,8 +89,13 @@ func New(cfg Config) (*Client, error) {
 	if cfg.RedirectURI == "" {
 		return nil, errors.New("asclient: RedirectURI is required")
 	}
-	if (cfg.ClientID == "") != (cfg.ClientSecret == "") {
-		return nil, errors.New("asclient: ClientID and ClientSecret go together")
+	if (cfg.ClientID == "") != (cfg.ClientSecret == "" && cfg.ClientKey == "") || cfg.ClientSecret != "" && cfg.ClientKey != "" {
+		return nil, errors.New("asclient: ClientID goes with ClientSecret or with ClientKey")
+	}
+	if cfg.ClientKey != "" {
+		if _, err := signerOf(cfg.ClientKey); err != nil {
+			return nil, err
+		}
 	}
 	if cfg.ClientID == "" && cfg.Store == nil {
 		return nil, errors.New("asclient: give ClientID and ClientSecret, or a Store for dynamic registration")

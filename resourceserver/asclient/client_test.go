@@ -65,7 +65,7 @@ func TestConfigIsChecked(t *testing.T) {
 		`issuer "https://as.example/": want an absolute URL without query, fragment and closing slash`:  {Issuer: "https://as.example/", RedirectURI: "x", Store: store},
 		`issuer "https://as.example?x": want an absolute URL without query, fragment and closing slash`: {Issuer: "https://as.example?x", RedirectURI: "x", Store: store},
 		"asclient: RedirectURI is required":                                             {Issuer: "https://as.example", Store: store},
-		"asclient: ClientID and ClientSecret go together":                               {Issuer: "https://as.example", RedirectURI: "x", ClientID: "a"},
+		"asclient: ClientID goes with ClientSecret or with ClientKey":                   {Issuer: "https://as.example", RedirectURI: "x", ClientID: "a"},
 		"asclient: give ClientID and ClientSecret, or a Store for dynamic registration": {Issuer: "https://as.example", RedirectURI: "x"},
 	} {
 		if _, err := asclient.New(cfg); err == nil || err.Error() != want {

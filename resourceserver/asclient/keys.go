@@ -16,7 +16,7 @@ import (
 	"github.com/umaas/umaas/umaas/uma"
 )
 
-// This file is the only one on the resource server's side that sees the JOSE library.
+// This file and assertion.go are the only ones on the resource server's side that see the JOSE library.
 
 // Keys are fetched again at most this often, whatever key ids tokens name, and at the latest after keysAge.
 const (
@@ -186,11 +186,11 @@ func (a *audiences) UnmarshalJSON(raw []byte) error {
 	return json.Unmarshal(raw, (*[]string)(a))
 }
 
-// VerifyAccessToken checks a JWT access token: ES256 by a key of the issuer, typ at+jwt, iss, aud holding this server's
+// VerifyAccessToken checks a JWT access token: ES256 or RS256 by a key of the issuer, typ at+jwt, iss, aud holding this server's
 // audience, exp in the future (RFC 9068 §4). An absent claim refuses. Permissions are read from the member sealed for this
 // server (decisions 1), or from a plain one.
 func (c *Client) VerifyAccessToken(ctx context.Context, raw string) (AccessToken, error) {
-	payload, typ, err := c.keys.verify(ctx, raw, jwa.ES256)
+	payload, typ, err := c.keys.verify(ctx, raw, jwa.ES256, jwa.RS256)
 	if err != nil {
 		return AccessToken{}, err
 	}
@@ -198,17 +198,19 @@ func (c *Client) VerifyAccessToken(ctx context.Context, raw string) (AccessToken
 		return AccessToken{}, fmt.Errorf("%w: token type %q, want at+jwt", ErrUntrusted, typ)
 	}
 	claims := struct {
-		Iss         string           `json:"iss"`
-		Sub         string           `json:"sub"`
-		Aud         audiences        `json:"aud"`
-		Exp         int64            `json:"exp"`
-		Nbf         int64            `json:"nbf"`
-		Iat         int64            `json:"iat"`
-		JTI         string           `json:"jti"`
-		ClientID    string           `json:"client_id"`
-		Kind        string           `json:"urn:umaas:kind"`
-		Permissions []uma.Permission `json:"permissions"`
-		Sealed      string           `json:"urn:umaas:permissions"`
+		Iss         string            `json:"iss"`
+		Azp         string            `json:"azp"`
+		Sub         string            `json:"sub"`
+		Aud         audiences         `json:"aud"`
+		Exp         int64             `json:"exp"`
+		Nbf         int64             `json:"nbf"`
+		Iat         int64             `json:"iat"`
+		JTI         string            `json:"jti"`
+		ClientID    string            `json:"client_id"`
+		Kind        string            `json:"urn:umaas:kind"`
+		Permissions []uma.Permission  `json:"permissions"`
+		Sealed      string            `json:"urn:umaas:permissions"`
+		Cnf         *uma.Confirmation `json:"cnf"`
 	}{}
 	if err := json.Unmarshal(payload, &claims); err != nil {
 		return AccessToken{}, fmt.Errorf("%w: token claims: %w", ErrUntrusted, err)
@@ -217,7 +219,7 @@ func (c *Client) VerifyAccessToken(ctx context.Context, raw string) (AccessToken
 	switch {
 	case claims.Iss != c.cfg.Issuer:
 		return AccessToken{}, fmt.Errorf("%w: token of issuer %q", ErrUntrusted, claims.Iss)
-	case c.cfg.Audience == "" || !contains(claims.Aud, c.cfg.Audience):
+	case len(claims.Aud) == 0 || !(claims.Azp != "" && c.cfg.ResourceAudience) && (c.cfg.Audience == "" || !contains(claims.Aud, c.cfg.Audience)):
 		return AccessToken{}, fmt.Errorf("%w: token for another audience", ErrUntrusted)
 	case claims.Exp <= now:
 		return AccessToken{}, fmt.Errorf("%w: token has expired", ErrUntrusted)
@@ -234,7 +236,7 @@ func (c *Client) VerifyAccessToken(ctx context.Context, raw string) (AccessToken
 	return AccessToken{
 		Introspection: uma.Introspection{
 			Active: true, Permissions: claims.Permissions, ClientID: claims.ClientID, Sub: claims.Sub, Iss: claims.Iss,
-			Aud: claims.Aud, Exp: claims.Exp, Nbf: claims.Nbf, Iat: claims.Iat, JTI: claims.JTI, Kind: claims.Kind,
+			Aud: claims.Aud, Exp: claims.Exp, Nbf: claims.Nbf, Iat: claims.Iat, JTI: claims.JTI, Kind: claims.Kind, Cnf: claims.Cnf,
 		},
 	}, nil
 }

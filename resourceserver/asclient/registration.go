@@ -2,6 +2,7 @@ package asclient
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -27,22 +28,23 @@ func (c *Client) scope() string {
 
 // registration is the client metadata of RFC 7591 §2 this resource server sends, with the extension rpt_format.
 type registration struct {
-	Name         string   `json:"client_name,omitempty"`
-	RedirectURIs []string `json:"redirect_uris"`
-	GrantTypes   []string `json:"grant_types"`
-	Responses    []string `json:"response_types"`
-	AuthMethod   string   `json:"token_endpoint_auth_method"`
-	Scope        string   `json:"scope"`
-	Application  string   `json:"application_type"`
-	RPTFormat    string   `json:"rpt_format,omitempty"`
-	Audience     []string `json:"resource,omitempty"`
+	Name         string          `json:"client_name,omitempty"`
+	RedirectURIs []string        `json:"redirect_uris"`
+	GrantTypes   []string        `json:"grant_types"`
+	Responses    []string        `json:"response_types"`
+	AuthMethod   string          `json:"token_endpoint_auth_method"`
+	JWKS         json.RawMessage `json:"jwks,omitempty"`
+	Scope        string          `json:"scope"`
+	Application  string          `json:"application_type"`
+	RPTFormat    string          `json:"rpt_format,omitempty"`
+	Audience     []string        `json:"resource,omitempty"`
 }
 
 // Credentials returns this resource server's identity at the authorization server and registers it first where there is
 // none: configured, then stored, then dynamic registration (RFC 7591 §3.1).
 func (c *Client) Credentials(ctx context.Context) (Credentials, error) {
 	if c.cfg.ClientID != "" {
-		return Credentials{Issuer: c.cfg.Issuer, ClientID: c.cfg.ClientID, ClientSecret: c.cfg.ClientSecret}, nil
+		return Credentials{Issuer: c.cfg.Issuer, ClientID: c.cfg.ClientID, ClientSecret: c.cfg.ClientSecret, Key: c.cfg.ClientKey}, nil
 	}
 	c.mu.Lock()
 	kept := c.credentials
@@ -108,14 +110,24 @@ func (c *Client) register(ctx context.Context) (Credentials, error) {
 	if c.cfg.Audience != "" {
 		r.Audience = []string{c.cfg.Audience}
 	}
+	key := ""
+	if onlyKeys(m) {
+		if key, r.JWKS, err = newClientKey(c.cfg.Random); err != nil {
+			return Credentials{}, err
+		}
+		r.AuthMethod = privateKeyJWT
+	}
 	var got Credentials
 	err = c.do(ctx, call{method: http.MethodPost, url: to, json: r, accept: []int{http.StatusCreated}}, &got)
 	if err != nil {
 		return Credentials{}, fmt.Errorf("register at %s: %w", c.cfg.Issuer, err)
 	}
-	if got.ClientID == "" || got.ClientSecret == "" {
+	if got.ClientID == "" || got.ClientSecret == "" && key == "" {
 		return Credentials{}, fmt.Errorf("%w: registration answered without client_id and client_secret", ErrUntrusted)
 	}
-	got.Issuer = c.cfg.Issuer
+	if key != "" {
+		got.ClientSecret = ""
+	}
+	got.Issuer, got.Key = c.cfg.Issuer, key
 	return c.cfg.Store.SaveNewCredentials(ctx, got)
 }

@@ -112,11 +112,12 @@ func (c *Client) token(ctx context.Context, form url.Values, repeatable bool) (u
 	if err != nil {
 		return uma.TokenResponse{}, err
 	}
+	k := call{method: http.MethodPost, url: m.TokenEndpoint, form: form, repeatable: repeatable, accept: []int{http.StatusOK}}
+	if err := c.authenticate(&k, who, m); err != nil {
+		return uma.TokenResponse{}, err
+	}
 	var r uma.TokenResponse
-	err = c.do(ctx, call{
-		method: http.MethodPost, url: m.TokenEndpoint, basic: [2]string{who.ClientID, who.ClientSecret},
-		form: form, repeatable: repeatable, accept: []int{http.StatusOK},
-	}, &r)
+	err = c.do(ctx, k, &r)
 	if err != nil {
 		return uma.TokenResponse{}, err
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"github.com/umaas/umaas/umaas/pop"
 	"github.com/umaas/umaas/umaas/uma"
 )
 
@@ -14,6 +15,8 @@ type resourceMetadata struct {
 	AuthorizationServers      []string `json:"authorization_servers"`
 	BearerMethodsSupported    []string `json:"bearer_methods_supported"`
 	ResourceName              string   `json:"resource_name"`
+	DPoPAlgorithms            []string `json:"dpop_signing_alg_values_supported"`
+	CertificateBound          bool     `json:"tls_client_certificate_bound_access_tokens,omitempty"`
 	ContextResolutionEndpoint string   `json:"uma_context_resolution_endpoint,omitempty"`
 	ContextLevels             []string `json:"uma_context_levels,omitempty"`
 }
@@ -21,6 +24,7 @@ type resourceMetadata struct {
 func (g *Gateway) protectedResource() ([]byte, error) {
 	m := resourceMetadata{
 		Resource: g.Base, AuthorizationServers: g.cfg.Issuers, BearerMethodsSupported: []string{"header"}, ResourceName: "FHIR R4 under the patient's control",
+		DPoPAlgorithms: pop.Algorithms(), CertificateBound: g.cfg.CertificateBound,
 	}
 	if g.cfg.ContextResolver != "" {
 		m.ContextResolutionEndpoint, m.ContextLevels = g.cfg.ContextResolver, []string{"user", "patient"}
@@ -42,6 +46,7 @@ type smartConfig struct {
 	ScopesSupported                   []string `json:"scopes_supported,omitempty"`
 	ResponseTypesSupported            []string `json:"response_types_supported,omitempty"`
 	CodeChallengeMethodsSupported     []string `json:"code_challenge_methods_supported"`
+	DPoPSigningAlgValuesSupported     []string `json:"dpop_signing_alg_values_supported,omitempty"`
 	Capabilities                      []string `json:"capabilities"`
 	ContextResolutionEndpoint         string   `json:"urn:umaas:uma_context_resolution_endpoint,omitempty"`
 	ContextLevels                     []string `json:"urn:umaas:uma_context_levels,omitempty"`
@@ -60,6 +65,7 @@ func (g *Gateway) smartConfiguration(ctx context.Context) ([]byte, error) {
 		RegistrationEndpoint: m.RegistrationEndpoint, RevocationEndpoint: m.RevocationEndpoint, IntrospectionEndpoint: m.IntrospectionEndpoint,
 		TokenEndpointAuthMethodsSupported: m.TokenEndpointAuthMethodsSupported, GrantTypesSupported: m.GrantTypesSupported,
 		ScopesSupported: m.ScopesSupported, ResponseTypesSupported: m.ResponseTypesSupported, CodeChallengeMethodsSupported: []string{"S256"},
+		DPoPSigningAlgValuesSupported: m.DPoPSigningAlgValuesSupported,
 		Capabilities: append([]string{
 			"permission-patient", "permission-user", "permission-v1", "permission-v2", "client-public", "client-confidential-symmetric", "sso-openid-connect",
 		}, g.cfg.Capabilities...),

@@ -26,6 +26,8 @@ type Config struct {
 	ContextResolver string
 	// Capabilities are further SMART capabilities, for example "launch-standalone".
 	Capabilities []string
+	// CertificateBound says that clients' certificates reach this server, so that tokens bound to them can be used here.
+	CertificateBound bool
 }
 
 // Gateway serves a FHIR base and the public documents about it.
@@ -134,12 +136,12 @@ func cors(w http.ResponseWriter, r *http.Request) bool {
 	}
 	h := w.Header()
 	h.Set("Access-Control-Allow-Origin", "*")
-	h.Set("Access-Control-Expose-Headers", "WWW-Authenticate, Warning, ETag, Last-Modified, Location, X-Request-Id, Retry-After")
+	h.Set("Access-Control-Expose-Headers", "WWW-Authenticate, Warning, ETag, Last-Modified, Location, X-Request-Id, Retry-After, DPoP-Nonce")
 	if r.Method != http.MethodOptions || r.Header.Get("Access-Control-Request-Method") == "" {
 		return false
 	}
 	h.Set("Access-Control-Allow-Methods", "GET, POST, PUT, PATCH, DELETE")
-	h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Accept, Prefer, If-Match, If-None-Match, If-None-Exist, X-Request-Id")
+	h.Set("Access-Control-Allow-Headers", "Authorization, DPoP, Content-Type, Accept, Prefer, If-Match, If-None-Match, If-None-Exist, X-Request-Id")
 	h.Set("Access-Control-Max-Age", "600")
 	w.WriteHeader(http.StatusNoContent)
 	return true

@@ -206,7 +206,7 @@ func TestGW_41_PublicDocuments(t *testing.T) {
 		}
 	}
 	_, body = ask(t, g, "GET", "/.well-known/oauth-protected-resource/fhir", "")
-	want := `{"resource":"https://hospital.example/fhir","authorization_servers":["https://as.example"],"bearer_methods_supported":["header"],"resource_name":"FHIR R4 under the patient's control","uma_context_resolution_endpoint":"https://hospital.example/resolve-uma-context","uma_context_levels":["user","patient"]}`
+	want := `{"resource":"https://hospital.example/fhir","authorization_servers":["https://as.example"],"bearer_methods_supported":["header"],"resource_name":"FHIR R4 under the patient's control","dpop_signing_alg_values_supported":["ES256","ES384","EdDSA","PS256","RS256"],"uma_context_resolution_endpoint":"https://hospital.example/resolve-uma-context","uma_context_levels":["user","patient"]}`
 	if body != want {
 		t.Errorf("got  %s\nwant %s", body, want)
 	}

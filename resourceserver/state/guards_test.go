@@ -118,6 +118,30 @@ func TestGuards_OneOfManySwitches(t *testing.T) {
 	})
 }
 
+// TestCustodianDisplacesNobody: a registration of the custodian's that was on its way when a person claimed the record does not
+// take it from her; after hers has ended it does.
+func TestCustodianDisplacesNobody(t *testing.T) {
+	onEngines(t, func(t *testing.T, s *state.Store, _ *clock) {
+		person(t, s, "ann", "p1")
+		custodian := recordSet(owner(""), "p1", "custodial")
+		if err := s.PutRegistration(ctx(t), custodian); !errors.Is(err, rs.ErrTaken) {
+			t.Errorf("%v", err)
+		}
+		if reg, err := s.RecordOf(ctx(t), "p1"); err != nil || reg.Owner.User != "ann" {
+			t.Errorf("%+v %v", reg, err)
+		}
+		if err := s.EndRegistration(ctx(t), recordSet(owner("ann"), "p1", "record-p1")); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.PutRegistration(ctx(t), custodian); err != nil {
+			t.Fatal(err)
+		}
+		if reg, err := s.RecordOf(ctx(t), "p1"); err != nil || !reg.Owner.Custodian() {
+			t.Errorf("%+v %v", reg, err)
+		}
+	})
+}
+
 // TestKnownIssuers: a server is known while accounts of it are linked.
 func TestKnownIssuers(t *testing.T) {
 	onEngines(t, func(t *testing.T, s *state.Store, _ *clock) {

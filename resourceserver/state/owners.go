@@ -17,6 +17,7 @@ type credentialsRecord struct {
 	Secret string `json:"s"`
 	Token  string `json:"t,omitempty"`
 	URI    string `json:"u,omitempty"`
+	Key    string `json:"k,omitempty"`
 }
 
 // LoadCredentials implements asclient.CredentialStore.
@@ -30,7 +31,7 @@ func (s *Store) LoadCredentials(ctx context.Context, issuer string) (asclient.Cr
 }
 
 func (r credentialsRecord) credentials() asclient.Credentials {
-	return asclient.Credentials{Issuer: r.Issuer, ClientID: r.ID, ClientSecret: r.Secret, RegistrationToken: r.Token, RegistrationURI: r.URI}
+	return asclient.Credentials{Issuer: r.Issuer, ClientID: r.ID, ClientSecret: r.Secret, RegistrationToken: r.Token, RegistrationURI: r.URI, Key: r.Key}
 }
 
 // SaveNewCredentials implements asclient.CredentialStore: the first to save wins.
@@ -43,7 +44,7 @@ func (s *Store) SaveNewCredentials(ctx context.Context, c asclient.Credentials) 
 		if !errors.Is(err, rs.ErrNotKept) {
 			return err
 		}
-		kept = credentialsRecord{Issuer: c.Issuer, ID: c.ClientID, Secret: c.ClientSecret, Token: c.RegistrationToken, URI: c.RegistrationURI}
+		kept = credentialsRecord{Issuer: c.Issuer, ID: c.ClientID, Secret: c.ClientSecret, Token: c.RegistrationToken, URI: c.RegistrationURI, Key: c.Key}
 		return s.saveSealed(tx, at, kept)
 	})
 	return kept.credentials(), err

@@ -177,6 +177,9 @@ func displace(tx kv.Tx, g rs.Registration, at []byte) error {
 	if err != nil {
 		return err
 	}
+	if g.Owner.Custodian() && other.User != "" {
+		return rs.ErrTaken // claimed while the custodian's was on its way
+	}
 	return end(tx, other)
 }
 

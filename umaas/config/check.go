@@ -22,10 +22,16 @@ func (c Config) Check() error {
 		{c.Runs("gateway") && c.Gateway.Base == "", "gateway.base: the origin as the outside sees it is required where the role gateway runs"},
 		{c.Runs("gateway") && c.Gateway.Issuer == "" && c.AS.Issuer == "", "gateway.issuer: which authorization server protects the records?"},
 		{c.Runs("gateway") && c.Gateway.Upstream == "" && !c.Runs("fhir"), "gateway.upstream: name a FHIR base, or run the role fhir in this process"},
-		{(c.Gateway.ClientID == "") != (c.Gateway.Secret == ""), "gateway.client_id, gateway.client_secret: give both, from `umaas client add`, or none: then the gateway registers itself"},
+		{(c.Gateway.ClientID == "") != (c.Gateway.Secret == "" && c.Gateway.Key == "") || c.Gateway.Secret != "" && c.Gateway.Key != "", "gateway.client_id, gateway.client_secret: give both, from `umaas client add`, or none: then the gateway registers itself; client_key may take the place of the secret"},
+		{c.Profile == "heart" && c.Gateway.Secret != "", "gateway.client_secret: the HEART profile knows no shared secrets; give client_key, or let the gateway register itself"},
 		{c.Runs("resolver") && !c.Runs("gateway"), "roles: resolver runs in the process of the gateway; name both"},
 		{c.Runs("fhir") && !c.Runs("gateway") && c.FHIR.Address == "", "fhir.listen: required where fhir runs without the gateway"},
 		{c.FHIR.Address != "" && c.FHIR.Credential == "", "fhir.authorization: required where fhir listens: the header that only the gateway sends, the same as its upstream_authorization"},
+		{c.AS.MTLS.Base != "" && c.AS.MTLS.Address == "" && len(c.AS.Proxies) == 0, "as.mtls: give listen with TLS files, or name the proxies that pass certificates on in as.client_cert_proxies"},
+		{c.AS.MTLS.Base == "" && (c.AS.MTLS.Address != "" || c.AS.MTLS.CAs != "" || len(c.AS.Proxies) > 0), "as.mtls.base: the issuer's address as clients with certificates reach it is required"},
+		{c.AS.MTLS.Address != "" && c.AS.MTLS.TLSCert == "", "as.mtls: a listener that asks for certificates needs TLS files"},
+		{!plainAddress(c.AS.MTLS.Base) || strings.HasPrefix(c.AS.MTLS.Base, "http:"), "as.mtls.base: " + addressWords},
+		{c.Gateway.AskCerts && c.Gateway.TLSCert == "", "gateway.client_certificates: certificates can be asked for only where the gateway itself speaks TLS"},
 		{!plainAddress(c.AS.Issuer), "as.issuer: " + addressWords},
 		{!plainAddress(c.Gateway.Issuer), "gateway.issuer: " + addressWords},
 		{!plainAddress(c.Gateway.Base) || pathOf(c.Gateway.Base) != "", "gateway.base: an origin alone, such as https://fhir.example.org; the FHIR base will be /fhir below it"},
@@ -94,7 +100,7 @@ func (c Config) fields() []error {
 	}
 	mistakes := make([]error, 0, len(fields))
 	for _, f := range fields {
-		name := strings.ReplaceAll(strings.TrimPrefix(f.Namespace(), "Config."), "Listener.", "")
+		name := strings.NewReplacer("Listener.", "", "Binding.", "").Replace(strings.TrimPrefix(f.Namespace(), "Config."))
 		mistakes = append(mistakes, fmt.Errorf("%s: %s", name, words(f)))
 	}
 	if len(mistakes) == 0 {
@@ -114,6 +120,8 @@ func words(f validator.FieldError) string {
 		return "no such file"
 	case "host_port":
 		return "want HOST:PORT, such as 127.0.0.1:8443"
+	case "ip|cidr":
+		return "want addresses or prefixes, such as 10.0.0.7 or 10.0.0.0/8"
 	case "url":
 		return "want an absolute URL"
 	case "oneof":

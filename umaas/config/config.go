@@ -23,7 +23,8 @@ type Config struct {
 	AS      AS       `yaml:"as"`
 	Gateway Gateway  `yaml:"gateway"`
 	FHIR    FHIR     `yaml:"fhir"`
-	Health  string   `yaml:"health" validate:"omitempty,host_port"` // address of /healthz and /readyz, on a listener of its own
+	Profile string   `yaml:"profile" validate:"omitempty,oneof=heart"` // heart: HEART UMA2 and FHIR-UMA2, at both servers
+	Health  string   `yaml:"health" validate:"omitempty,host_port"`    // address of /healthz and /readyz, on a listener of its own
 }
 
 // Listener is where a role listens. Without TLS files it must be on loopback, or behind a proxy that ends TLS.
@@ -40,6 +41,8 @@ type AS struct {
 	Issuer   string        `yaml:"issuer" validate:"omitempty,url"`
 	RPTLife  time.Duration `yaml:"rpt_lifetime" validate:"omitempty,min=10s,max=1h"`
 	NoSync   bool          `yaml:"insecure_no_sync"` // benchmarks only: acknowledged writes may be lost
+	Binding  `yaml:",inline"`
+	MTLS     MTLS `yaml:"mtls"`
 
 	Claims         Claims          `yaml:"claims"`
 	TrustedIssuers []TrustedIssuer `yaml:"trusted_issuers" validate:"max=1000,dive"`
@@ -56,6 +59,20 @@ type Attention struct {
 	Invitations int `yaml:"invitations" validate:"omitempty,min=1,max=200"` // of one owner in a day
 }
 
+// Binding is what both servers can be told of key-bound tokens.
+type Binding struct {
+	Nonces  string   `yaml:"dpop_nonces" validate:"omitempty,oneof=off public all"` // whose DPoP proofs need a nonce; default off
+	Proxies []string `yaml:"client_cert_proxies" validate:"dive,ip|cidr"`           // peers whose Client-Cert header counts (RFC 9440)
+}
+
+// MTLS is the authorization server's second door, which asks for client certificates (RFC 8705 §5). Without listen a proxy of
+// client_cert_proxies is that door.
+type MTLS struct {
+	Listener `yaml:",inline"`
+	Base     string `yaml:"base" validate:"omitempty,url"`        // the issuer as clients reach it there
+	CAs      string `yaml:"client_cas" validate:"omitempty,file"` // PEM certificates that sign those of tls_client_auth clients
+}
+
 // Gateway is the resource server: gateway, context URLs and resolver.
 type Gateway struct {
 	Listener   `yaml:",inline"`
@@ -65,7 +82,10 @@ type Gateway struct {
 	Issuer     string `yaml:"issuer" validate:"omitempty,url"`   // the deployment's authorization server
 	ClientID   string `yaml:"client_id"`                         // of this resource server; empty: registers itself
 	Secret     string `yaml:"client_secret"`
+	Key        string `yaml:"client_key" validate:"omitempty,file"`              // PEM file (PKCS #8, P-256 or RSA) in place of a secret: private_key_jwt
 	StateKey   string `yaml:"state_key" validate:"omitempty,len=64,hexadecimal"` // encrypts protection tokens at rest; empty: kept in the data folder
+	Binding    `yaml:",inline"`
+	AskCerts   bool `yaml:"client_certificates"` // ask for them at this door: browsers may then ask their users
 	// Issuers are authorization servers beside Issuer, which is the default and the custodian's.
 	Issuers []Issuer `yaml:"issuers" validate:"dive"`
 	// Foreign says which authorization server a patient may let guard her record: none but the deployment's own (the

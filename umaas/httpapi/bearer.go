@@ -11,18 +11,18 @@ import (
 	"github.com/umaas/umaas/umaas/uma"
 )
 
-// bearerToken takes the token from the Authorization header, the only place where one counts (RFC 6750 §2.1).
-func bearerToken(h http.Header) (string, error) {
-	scheme, value, err := authorization(h)
+// accessToken takes the token from the Authorization header, the only place where one counts (RFC 6750 §2.1, RFC 9449 §7.1).
+func accessToken(h http.Header) (scheme, value string, err error) {
+	scheme, value, err = authorization(h)
 	switch {
 	case err != nil:
-		return "", err
+		return "", "", err
 	case scheme == "":
-		return "", uma.ErrInvalidToken.With("send the token as Authorization: Bearer …").Because(errNoCredentials)
-	case scheme != "bearer" || !tokenChars(value):
-		return "", uma.ErrInvalidToken.With("the Authorization header holds no bearer token")
+		return "", "", uma.ErrInvalidToken.With("send the token as Authorization: Bearer …").Because(errNoCredentials)
+	case scheme != "bearer" && scheme != "dpop" || !tokenChars(value):
+		return "", "", uma.ErrInvalidToken.With("the Authorization header holds no bearer token")
 	}
-	return value, nil
+	return scheme, value, nil
 }
 
 // basicCredentials reads client_secret_basic: both halves are form-encoded before they are joined (RFC 6749 §2.3.1).

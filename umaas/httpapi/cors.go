@@ -12,7 +12,7 @@ func (a *api) open(r gin.IRoutes, method, path string, h handler) {
 	handle := a.handle(h)
 	run := func(c *gin.Context) {
 		c.Header("Access-Control-Allow-Origin", "*")
-		c.Header("Access-Control-Expose-Headers", "WWW-Authenticate, Retry-After, "+requestIDHeader)
+		c.Header("Access-Control-Expose-Headers", "WWW-Authenticate, Retry-After, DPoP-Nonce, "+requestIDHeader)
 		handle(c)
 	}
 	r.Handle(method, path, run)
@@ -22,7 +22,7 @@ func (a *api) open(r gin.IRoutes, method, path string, h handler) {
 	r.OPTIONS(path, func(c *gin.Context) {
 		c.Header("Access-Control-Allow-Origin", "*")
 		c.Header("Access-Control-Allow-Methods", method)
-		c.Header("Access-Control-Allow-Headers", "Authorization, Content-Type")
+		c.Header("Access-Control-Allow-Headers", "Authorization, Content-Type, DPoP")
 		c.Header("Access-Control-Max-Age", "600")
 		c.Status(http.StatusNoContent)
 	})

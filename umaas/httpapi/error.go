@@ -11,6 +11,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/umaas/umaas/umaas"
+	"github.com/umaas/umaas/umaas/pop"
 	"github.com/umaas/umaas/umaas/uma"
 )
 
@@ -26,6 +27,7 @@ func (a *api) fail(c *gin.Context, err error) {
 	if e.Status == http.StatusUnauthorized || e.Code == uma.ErrInsufficientScope.Code {
 		h.Set("WWW-Authenticate", challenge(e, err))
 	}
+	tellNonce(c, e.DPoPNonce)
 	if e.Status == http.StatusTooManyRequests {
 		h.Set("Retry-After", strconv.Itoa(retryAfter))
 	}
@@ -75,7 +77,10 @@ func challenge(e *uma.Error, cause error) string {
 		scheme = "Bearer"
 	}
 	out := scheme + ` realm="umaas"`
-	if scheme != "Bearer" || errors.Is(cause, errNoCredentials) {
+	if scheme == uma.TokenTypeDPoP {
+		out += `, algs="` + strings.Join(pop.Algorithms(), " ") + `"` // RFC 9449 §7.1
+	}
+	if scheme == "Basic" || errors.Is(cause, errNoCredentials) {
 		return out
 	}
 	out += `, error="` + quoted(e.Code) + `"`
@@ -101,7 +106,7 @@ func quoted(s string) string {
 // countsAsFailure tells guesses from ordinary refusals: only wrong credentials count against an address.
 func countsAsFailure(e *uma.Error) bool {
 	switch e.Code {
-	case uma.ErrInvalidClient.Code, uma.ErrInvalidGrant.Code, uma.ErrInvalidToken.Code:
+	case uma.ErrInvalidClient.Code, uma.ErrInvalidGrant.Code, uma.ErrInvalidToken.Code, uma.ErrInvalidDPoPProof.Code:
 		return true
 	}
 	return false

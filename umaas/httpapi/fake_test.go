@@ -67,15 +67,15 @@ func (f *fake) StatusList(context.Context, uint64) ([]byte, error) {
 	f.call("StatusList")
 	return nil, umaas.ErrNotFound
 }
-func (f *fake) UserInfo(_ context.Context, bearer string) (map[string]any, error) {
+func (f *fake) PresentUserInfo(_ context.Context, p umaas.Presentation) (map[string]any, error) {
 	f.call("UserInfo")
-	if bearer != "good" {
+	if p.Token != "good" {
 		return nil, uma.ErrInvalidToken
 	}
 	return map[string]any{"sub": "u1"}, nil
 }
-func (f *fake) AuthenticatePAT(_ context.Context, bearer string) (umaas.PAT, error) {
-	switch bearer {
+func (f *fake) PresentPAT(_ context.Context, p umaas.Presentation) (umaas.PAT, error) {
+	switch p.Token {
 	case "good":
 		return umaas.PAT{Owner: "u1", RS: "rs"}, nil
 	case "plain":

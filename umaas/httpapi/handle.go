@@ -51,11 +51,11 @@ func (a *api) pat(c *gin.Context) (umaas.PAT, error) {
 	if err := a.mayTry(c); err != nil {
 		return umaas.PAT{}, err
 	}
-	bearer, err := bearerToken(c.Request.Header)
+	p, err := a.presentation(c)
 	if err != nil {
 		return umaas.PAT{}, err
 	}
-	return a.Service.AuthenticatePAT(c.Request.Context(), bearer)
+	return a.Service.PresentPAT(c.Request.Context(), p)
 }
 
 const requestIDHeader = "X-Request-Id"

@@ -18,7 +18,7 @@ import (
 // OwnerAPI is what the policy API needs of the core: who holds a token of the scope owner, and that person at work on her own
 // sharing or on that of somebody she acts for.
 type OwnerAPI interface {
-	AuthenticateOwner(ctx context.Context, bearer string) (umaas.OwnerToken, error)
+	PresentOwner(ctx context.Context, p umaas.Presentation) (umaas.OwnerToken, error)
 	Acting(actor, owner umaas.AccountID) umaas.Acting
 	ActingFor(ctx context.Context, actor umaas.AccountID) ([]umaas.DelegationView, error)
 }
@@ -93,11 +93,11 @@ func (a *api) owned(h ownerHandler, parameters []string) gin.HandlerFunc {
 		if err := a.mayTry(c); err != nil {
 			return err
 		}
-		bearer, err := bearerToken(c.Request.Header)
+		p, err := a.presentation(c)
 		if err != nil {
 			return err
 		}
-		token, err := a.Service.AuthenticateOwner(c.Request.Context(), bearer)
+		token, err := a.Service.PresentOwner(c.Request.Context(), p)
 		if err != nil {
 			return err
 		}

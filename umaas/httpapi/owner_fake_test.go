@@ -9,7 +9,7 @@ import (
 
 // The fake core has no owner: the policy API is tested over the real one.
 
-func (f *fake) AuthenticateOwner(context.Context, string) (umaas.OwnerToken, error) {
+func (f *fake) PresentOwner(context.Context, umaas.Presentation) (umaas.OwnerToken, error) {
 	return umaas.OwnerToken{}, uma.ErrInvalidToken
 }
 func (f *fake) Acting(actor, owner umaas.AccountID) umaas.Acting {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/umaas/umaas/umaas/pop"
 	"github.com/umaas/umaas/umaas/uma"
 )
 
@@ -29,6 +30,9 @@ type Config struct {
 
 	TrustedProxies []string // addresses or CIDR whose X-Forwarded-For counts; none by default (SEC-117)
 	Limits         RateLimits
+
+	// Certificates finds clients' certificates; by default those of this process's own connections (RFC 8705, RFC 9440).
+	Certificates pop.Certificates
 
 	Now    func() time.Time
 	Random io.Reader

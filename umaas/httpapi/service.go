@@ -17,6 +17,7 @@ type Service interface {
 	Protection
 	Resources
 	Interaction
+	Possession
 	OwnerAPI
 	Statuses
 }
@@ -37,12 +38,10 @@ type Tokens interface {
 	Register(ctx context.Context, m umaas.ClientMetadata, requestID string) (umaas.ClientInformation, error)
 	Token(ctx context.Context, r umaas.TokenRequest) (uma.TokenResponse, error)
 	Revoke(ctx context.Context, r umaas.TokenRequest) error
-	UserInfo(ctx context.Context, bearer string) (map[string]any, error)
 }
 
 // Protection is the protection API without resource registration (FedAuthz §4, §5 and this project's extensions).
 type Protection interface {
-	AuthenticatePAT(ctx context.Context, bearer string) (umaas.PAT, error)
 	RequestPermission(ctx context.Context, p umaas.PAT, permissions []uma.Permission, challenge, requestID string) (string, error)
 	Introspect(ctx context.Context, p umaas.PAT, token string) (uma.Introspection, error)
 	ConsumeGrant(ctx context.Context, p umaas.PAT, token string) error
@@ -57,6 +56,12 @@ type Resources interface {
 	UpdateResource(ctx context.Context, p umaas.PAT, id umaas.ResourceID, d uma.ResourceDescription, requestID string) error
 	DeleteResource(ctx context.Context, p umaas.PAT, id umaas.ResourceID, requestID string) error
 	ListResources(ctx context.Context, p umaas.PAT) ([]umaas.ResourceID, error)
+}
+
+// Possession is where access tokens are presented to this server itself.
+type Possession interface {
+	PresentPAT(ctx context.Context, p umaas.Presentation) (umaas.PAT, error)
+	PresentUserInfo(ctx context.Context, p umaas.Presentation) (map[string]any, error)
 }
 
 // Interaction starts the flows that have a person before them.

@@ -19,6 +19,7 @@ func (a *api) token(c *gin.Context) error {
 		return err
 	}
 	c.Header("Pragma", "no-cache") // RFC 6749 §5.1
+	tellNonce(c, answer.DPoPNonce)
 	return writeJSON(c, http.StatusOK, answer)
 }
 
@@ -45,6 +46,9 @@ func (a *api) tokenRequest(c *gin.Context) (umaas.TokenRequest, error) {
 		return umaas.TokenRequest{}, err
 	}
 	r := umaas.TokenRequest{Form: form, RequestID: requestID(c)}
+	if r.Presented, err = a.presented(c); err != nil {
+		return umaas.TokenRequest{}, err
+	}
 	return r, basicCredentials(c.Request.Header, &r)
 }
 
@@ -53,11 +57,11 @@ func (a *api) userInfo(c *gin.Context) error {
 	if err := a.mayTry(c); err != nil {
 		return err
 	}
-	bearer, err := bearerToken(c.Request.Header)
+	p, err := a.presentation(c)
 	if err != nil {
 		return err
 	}
-	claims, err := a.Service.UserInfo(c.Request.Context(), bearer)
+	claims, err := a.Service.PresentUserInfo(c.Request.Context(), p)
 	if err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ var (
 	perAddress = bucket{rate.Every(2 * time.Second), 60}
 	perPair    = bucket{rate.Every(30 * time.Second), 8}
 	perAccount = bucket{rate.Every(5 * time.Second), 100}
+	perTrip    = bucket{rate.Every(time.Second), 60} // sign-ins at issuers begun from one address
 )
 
 type bucket struct {
@@ -116,4 +117,11 @@ func addressKey(remote string) string {
 		}
 	}
 	return a.String()
+}
+
+// mayBegin takes one beginning of a sign-in at an issuer: each stores a record.
+func (l *limits) mayBegin(address string, now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.get("t "+address, perTrip, now).AllowN(now, 1)
 }

@@ -53,9 +53,10 @@ type UpstreamConfig struct {
 // identification (OpenID Connect Core §3.1, RFC 7636, RFC 9207). Which issuers, with which addresses and keys, stands in their
 // records alone (SEC-16). It is safe for concurrent use and keeps nothing but fetched keys.
 type Upstream struct {
-	c    UpstreamConfig
-	mu   sync.Mutex
-	sets map[string]oidc.KeySet // by address; they remember keys and fetch again for one they do not know
+	c      UpstreamConfig
+	limits *limits
+	mu     sync.Mutex
+	sets   map[string]oidc.KeySet // by address; they remember keys and fetch again for one they do not know
 }
 
 // NewUpstream checks the configuration.
@@ -63,7 +64,7 @@ func NewUpstream(c UpstreamConfig) (*Upstream, error) {
 	if c.Trips == nil || c.HTTP == nil || c.Now == nil || c.Logger == nil || c.Issuer == "" {
 		return nil, errors.New("upstream sign-in: Trips, Issuer, HTTP, Now and Logger are required")
 	}
-	return &Upstream{c: c, sets: map[string]oidc.KeySet{}}, nil
+	return &Upstream{c: c, limits: newLimits(), sets: map[string]oidc.KeySet{}}, nil
 }
 
 // Departure is where the browser goes, and the value of its binding cookie.
@@ -80,8 +81,12 @@ type Arrival struct {
 	To     string
 }
 
-// Depart sends a browser to an issuer. Errors: those of StartTrip.
-func (u *Upstream) Depart(ctx context.Context, q umaas.TripRequest, b umaas.Browser) (Departure, error) {
+// Depart sends a browser to an issuer. remoteAddr is the client's address, with or without port. Errors: ErrSlowDown, and those
+// of StartTrip.
+func (u *Upstream) Depart(ctx context.Context, q umaas.TripRequest, b umaas.Browser, remoteAddr string) (Departure, error) {
+	if !u.limits.mayBegin(addressKey(remoteAddr), u.c.Now()) {
+		return Departure{}, ErrSlowDown
+	}
 	t, err := u.c.Trips.StartTrip(ctx, q, b)
 	if err != nil {
 		return Departure{}, fmt.Errorf("start sign-in at issuer: %w", err)
@@ -170,7 +175,7 @@ func (u *Upstream) redeem(ctx context.Context, t umaas.TripBack, code string) (u
 	if slices.ContainsFunc(algorithms, func(alg string) bool { return !slices.Contains(keys.AssertionAlgorithms(), alg) }) {
 		return umaas.UpstreamWord{}, fmt.Errorf("%w: an algorithm of its record is not asymmetric", ErrUpstream) // SEC-15
 	}
-	id, err := oidc.NewVerifier(t.Issuer.Issuer, u.keysOf(ctx, t.Issuer), &oidc.Config{
+	id, err := oidc.NewVerifier(t.Issuer.Issuer, u.keysOf(t.Issuer), &oidc.Config{ //nolint:contextcheck // fetched keys outlive the request
 		ClientID: t.Issuer.ClientID, SupportedSigningAlgs: algorithms, Now: u.c.Now,
 	}).Verify(ctx, raw)
 	if err != nil {
@@ -194,7 +199,7 @@ type more struct {
 }
 
 const (
-	oldestToken = 10 * time.Minute
+	oldestToken = time.Minute // it was made for this exchange (SEC-58)
 	skew        = time.Minute
 )
 
@@ -217,7 +222,7 @@ func (u *Upstream) word(t umaas.TripBack, id *oidc.IDToken) (umaas.UpstreamWord,
 		return bad("issued to another client")
 	case id.Subject == "":
 		return bad("no subject")
-	case id.IssuedAt.After(now.Add(skew)) || id.IssuedAt.Before(now.Add(-oldestToken)):
+	case id.IssuedAt.After(now.Add(skew)) || id.IssuedAt.Before(now.Add(-oldestToken-skew)):
 		return bad("issued at another time")
 	}
 	w := umaas.UpstreamWord{Subject: id.Subject, Name: m.Name, ACR: m.ACR, AMR: m.AMR, IssuedAt: id.IssuedAt, Payload: payload}
@@ -228,7 +233,7 @@ func (u *Upstream) word(t umaas.TripBack, id *oidc.IDToken) (umaas.UpstreamWord,
 }
 
 // keysOf are the keys of an issuer's record: as they stand there, or from the address that stands there.
-func (u *Upstream) keysOf(ctx context.Context, i umaas.TrustedIssuer) oidc.KeySet {
+func (u *Upstream) keysOf(i umaas.TrustedIssuer) oidc.KeySet {
 	if i.JWKSURI == "" {
 		return written(i.JWKS)
 	}
@@ -236,7 +241,7 @@ func (u *Upstream) keysOf(ctx context.Context, i umaas.TrustedIssuer) oidc.KeySe
 	defer u.mu.Unlock()
 	set, ok := u.sets[i.JWKSURI]
 	if !ok {
-		set = oidc.NewRemoteKeySet(ctx, i.JWKSURI)
+		set = oidc.NewRemoteKeySet(oidc.ClientContext(context.Background(), u.c.HTTP), i.JWKSURI) // it outlives the request
 		u.sets[i.JWKSURI] = set
 	}
 	return set

@@ -192,7 +192,7 @@ func (p *place) trust(change func(*umaas.TrustedIssuer)) {
 func (p *place) away(q umaas.TripRequest, b umaas.Browser) (url.Values, umaas.Browser) {
 	p.t.Helper()
 	q.Issuer = p.id
-	d, err := p.up.Depart(p.t.Context(), q, b)
+	d, err := p.up.Depart(p.t.Context(), q, b, "192.0.2.1:1")
 	p.must(err)
 	if !strings.HasPrefix(d.URL, p.h.server.URL+"/authorize?") {
 		p.t.Fatal(d.URL)
@@ -331,7 +331,7 @@ func TestUpstreamTokens(t *testing.T) {
 		{name: "expired", change: at("exp", now.Add(-time.Second).Unix())},
 		{name: "no exp", change: without("exp")},
 		{name: "from the future", change: at("iat", now.Add(2*time.Minute).Unix())},
-		{name: "old", change: at("iat", now.Add(-11*time.Minute).Unix())},
+		{name: "old", change: at("iat", now.Add(-2*time.Minute-time.Second).Unix())},
 		{name: "no iat", change: without("iat")},
 		{name: "another nonce", change: at("nonce", "x")},
 		{name: "no nonce", change: without("nonce")},
@@ -463,9 +463,27 @@ func TestUpstreamAnswers(t *testing.T) {
 			t.Errorf("%s: %+v %v", name, at, err)
 		}
 	}
-	if _, err := p.up.Depart(t.Context(), umaas.TripRequest{Issuer: umaas.IssuerID("https://evil.example")}, ""); !errors.Is(err, umaas.ErrUntrusted) {
+	if _, err := p.up.Depart(t.Context(), umaas.TripRequest{Issuer: umaas.IssuerID("https://evil.example")}, "", ""); !errors.Is(err, umaas.ErrUntrusted) {
 		t.Fatal("SEC-16:", err)
 	}
+}
+
+// TestTripsPerAddress: one address cannot fill the store with beginnings; another one goes on.
+func TestTripsPerAddress(t *testing.T) {
+	p := newPlace(t)
+	begin := func(address string) error {
+		_, err := p.up.Depart(t.Context(), umaas.TripRequest{Issuer: p.id}, "", address)
+		return err
+	}
+	for range 60 {
+		p.must(begin("198.51.100.7:1"))
+	}
+	if err := begin("198.51.100.7:2"); !errors.Is(err, signin.ErrSlowDown) {
+		t.Fatal(err)
+	}
+	p.must(begin("198.51.100.8:1"))
+	p.sleep(time.Second)
+	p.must(begin("198.51.100.7:3"))
 }
 
 // TestSEC_17_IssuerDisabled ends what rests on a sign-in there with the next request, caches warm.
@@ -515,7 +533,7 @@ func TestUpstreamLink(t *testing.T) {
 		}
 		return err
 	}
-	if _, err := p.up.Depart(ctx, umaas.TripRequest{Issuer: p.id, Link: true}, ""); !errors.Is(err, umaas.ErrOtherPerson) {
+	if _, err := p.up.Depart(ctx, umaas.TripRequest{Issuer: p.id, Link: true}, "", ""); !errors.Is(err, umaas.ErrOtherPerson) {
 		t.Fatal("nobody links:", err)
 	}
 	if err := trip(kim, eve, "kim-1"); !errors.Is(err, umaas.ErrOtherPerson) {
@@ -569,7 +587,7 @@ func TestStepUpAtIssuer(t *testing.T) {
 	_, kim := p.enter(func(c map[string]any) { c["auth_time"] = p.now().Add(-time.Hour).Unix() })
 	owner, err := p.core.PutAccount(ctx, umaas.Account{Login: "maria", Name: "Maria"}, "")
 	p.must(err)
-	app := umaas.Client{ID: "c-app", Name: "App", AuthMethod: umaas.AuthNone, GrantTypes: []string{uma.GrantTypeTicket}, ClaimsRedirectURIs: []string{"https://app.example/cb"}}
+	app := umaas.Client{ID: "c-app", Name: "App", AuthMethod: umaas.AuthNone, GrantTypes: []string{uma.GrantTypeTicket, uma.GrantTypeRefreshToken}, ClaimsRedirectURIs: []string{"https://app.example/cb"}}
 	rs := umaas.Client{ID: "c-rs", Name: "RS", Scopes: []string{uma.ScopeProtection}}
 	p.must(p.store.Update(ctx, func(tx umaas.Tx) error { return errors.Join(tx.PutClient(app), tx.PutClient(rs)) }))
 	pat := umaas.PAT{Owner: owner.ID, RS: rs.ID}
@@ -641,7 +659,7 @@ func TestStepUpAtIssuer(t *testing.T) {
 	fresh, _, err := trip(old, good)
 	p.must(err)
 	v := step(fresh, umaas.StepGather)
-	if _, err := p.up.Depart(ctx, umaas.TripRequest{Issuer: p.id, Flow: started.ID, Session: fresh}, b); !errors.Is(err, umaas.ErrStep) {
+	if _, err := p.up.Depart(ctx, umaas.TripRequest{Issuer: p.id, Flow: started.ID, Session: fresh}, b, ""); !errors.Is(err, umaas.ErrStep) {
 		t.Fatal("a trip that nobody waits for:", err)
 	}
 	p.must(p.core.AnswerGather(ctx, started.ID, b, *fresh, umaas.GatherAnswer{Digest: v.Digest}))
@@ -669,6 +687,10 @@ func TestStepUpAtIssuer(t *testing.T) {
 	p.trust(func(i *umaas.TrustedIssuer) { i.Disabled = true }) // SEC-38
 	if live() {
 		t.Fatal("the token outlives the trust it rests on")
+	}
+	refresh := umaas.TokenRequest{Form: url.Values{"grant_type": {uma.GrantTypeRefreshToken}, "client_id": {"c-app"}, "refresh_token": {out.RefreshToken}}}
+	if _, err := p.core.Token(ctx, refresh); out.RefreshToken == "" || !errors.Is(err, uma.ErrInvalidGrant) {
+		t.Fatal("refresh outlives the trust it rests on:", err)
 	}
 	if seen, err = p.core.Remembered(ctx, kim.ID); err != nil || len(seen) != 0 {
 		t.Fatal(seen, err)

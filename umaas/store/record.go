@@ -65,6 +65,7 @@ func clientFields(c *codec, v *umaas.Client) {
 		c.flag(&v.DPoPBound)
 		c.flag(&v.TLSBound)
 		text(c, &v.TLSSubject)
+		text(c, &v.TLSName)
 	}
 }
 

@@ -27,6 +27,9 @@ func ticketFields(c *codec, v *umaas.Ticket) {
 	text(c, &v.Owner)
 	text(c, &v.RS)
 	slice(c, &v.Permissions, permissionFields)
+	if c.version >= 2 {
+		slice(c, &v.AskedByRS, permissionFields)
+	}
 	text(c, &v.Client)
 	text(c, &v.Challenge)
 	optional(c, &v.Party, partyFields)
@@ -64,6 +67,9 @@ func flowFields(c *codec, v *umaas.Flow) {
 		number(c, &v.MaxAge)
 		text(c, &v.Prompt)
 		text(c, &v.RS)
+		if c.version >= 2 {
+			text(c, &v.JKT)
+		}
 	})
 	text(c, &v.Account)
 	if c.version >= 2 {
@@ -173,6 +179,7 @@ func pctFields(c *codec, v *umaas.PCT) {
 	confirmationFields(c, &v.Confirm)
 	c.when(&v.Created)
 	c.when(&v.Used)
+	text(c, &v.Purpose)
 }
 
 func invitationFields(c *codec, v *umaas.Invitation) {

@@ -15,8 +15,9 @@ type Error struct {
 	RequiredClaims []RequiredClaim `json:"required_claims,omitempty"` // need_info
 	RedirectUser   string          `json:"redirect_user,omitempty"`   // need_info
 	Interval       int             `json:"interval,omitempty"`        // request_submitted, seconds
-	Challenge      string          `json:"-"`                         // WWW-Authenticate scheme for 401: "Basic" or "Bearer"
+	Challenge      string          `json:"-"`                         // WWW-Authenticate scheme for 401: "Basic", "Bearer" or "DPoP"
 	Scope          string          `json:"-"`                         // for insufficient_scope
+	DPoPNonce      string          `json:"-"`                         // use_dpop_nonce: for the header DPoP-Nonce
 	cause          error
 }
 
@@ -57,6 +58,8 @@ var (
 	ErrUnauthorizedClient   = &Error{Status: http.StatusBadRequest, Code: "unauthorized_client"}
 	ErrUnsupportedGrantType = &Error{Status: http.StatusBadRequest, Code: "unsupported_grant_type"}
 	ErrUnsupportedResponse  = &Error{Status: http.StatusBadRequest, Code: "unsupported_response_type"}
+	ErrInvalidDPoPProof     = &Error{Status: http.StatusBadRequest, Code: "invalid_dpop_proof"} // RFC 9449 §5
+	ErrUseDPoPNonce         = &Error{Status: http.StatusBadRequest, Code: "use_dpop_nonce"}     // RFC 9449 §8
 	ErrInvalidScope         = &Error{Status: http.StatusBadRequest, Code: "invalid_scope"}
 	ErrInvalidTarget        = &Error{Status: http.StatusBadRequest, Code: "invalid_target"}
 	ErrAccessDenied         = &Error{Status: http.StatusForbidden, Code: "access_denied"}

@@ -16,38 +16,44 @@ const (
 	WellKnownOpenID = "/.well-known/openid-configuration"
 
 	HintPCT = "pct" // Grant §3.7
+
+	TokenTypeBearer = "Bearer" // RFC 6750
+	TokenTypeDPoP   = "DPoP"   // RFC 9449 §5
 )
 
 // Metadata is the discovery document of an authorization server: RFC 8414 §2 with the members of Grant §2, FedAuthz §2
 // and OpenID Connect Discovery §3. One value serves all three well-known locations.
 type Metadata struct {
-	Issuer                                     string   `json:"issuer"`
-	AuthorizationEndpoint                      string   `json:"authorization_endpoint,omitempty"`
-	TokenEndpoint                              string   `json:"token_endpoint"`
-	RegistrationEndpoint                       string   `json:"registration_endpoint,omitempty"`
-	IntrospectionEndpoint                      string   `json:"introspection_endpoint,omitempty"`
-	RevocationEndpoint                         string   `json:"revocation_endpoint,omitempty"`
-	JWKSURI                                    string   `json:"jwks_uri,omitempty"`
-	UserinfoEndpoint                           string   `json:"userinfo_endpoint,omitempty"`
-	PermissionEndpoint                         string   `json:"permission_endpoint,omitempty"`
-	ResourceRegistrationEndpoint               string   `json:"resource_registration_endpoint,omitempty"`
-	ClaimsInteractionEndpoint                  string   `json:"claims_interaction_endpoint,omitempty"`
-	UMAProfilesSupported                       []string `json:"uma_profiles_supported,omitempty"`
-	AccessEventsEndpoint                       string   `json:"urn:umaas:access_events_endpoint,omitempty"`
-	EventFeedEndpoint                          string   `json:"urn:umaas:event_feed_endpoint,omitempty"`
-	GrantConsumptionEndpoint                   string   `json:"urn:umaas:grant_consumption_endpoint,omitempty"`
-	ScopesSupported                            []string `json:"scopes_supported,omitempty"`
-	ResponseTypesSupported                     []string `json:"response_types_supported"`
-	ResponseModesSupported                     []string `json:"response_modes_supported,omitempty"`
-	GrantTypesSupported                        []string `json:"grant_types_supported,omitempty"`
-	SubjectTypesSupported                      []string `json:"subject_types_supported,omitempty"`
-	IDTokenSigningAlgValuesSupported           []string `json:"id_token_signing_alg_values_supported,omitempty"`
-	TokenEndpointAuthMethodsSupported          []string `json:"token_endpoint_auth_methods_supported,omitempty"`
-	TokenEndpointAuthSigningAlgValuesSupported []string `json:"token_endpoint_auth_signing_alg_values_supported,omitempty"`
-	CodeChallengeMethodsSupported              []string `json:"code_challenge_methods_supported,omitempty"`
-	AuthorizationResponseIssParameterSupported bool     `json:"authorization_response_iss_parameter_supported,omitempty"`
-	ClaimsSupported                            []string `json:"claims_supported,omitempty"`
-	ACRValuesSupported                         []string `json:"acr_values_supported,omitempty"`
+	Issuer                                     string            `json:"issuer"`
+	AuthorizationEndpoint                      string            `json:"authorization_endpoint,omitempty"`
+	TokenEndpoint                              string            `json:"token_endpoint"`
+	RegistrationEndpoint                       string            `json:"registration_endpoint,omitempty"`
+	IntrospectionEndpoint                      string            `json:"introspection_endpoint,omitempty"`
+	RevocationEndpoint                         string            `json:"revocation_endpoint,omitempty"`
+	JWKSURI                                    string            `json:"jwks_uri,omitempty"`
+	UserinfoEndpoint                           string            `json:"userinfo_endpoint,omitempty"`
+	PermissionEndpoint                         string            `json:"permission_endpoint,omitempty"`
+	ResourceRegistrationEndpoint               string            `json:"resource_registration_endpoint,omitempty"`
+	ClaimsInteractionEndpoint                  string            `json:"claims_interaction_endpoint,omitempty"`
+	UMAProfilesSupported                       []string          `json:"uma_profiles_supported,omitempty"`
+	AccessEventsEndpoint                       string            `json:"urn:umaas:access_events_endpoint,omitempty"`
+	EventFeedEndpoint                          string            `json:"urn:umaas:event_feed_endpoint,omitempty"`
+	GrantConsumptionEndpoint                   string            `json:"urn:umaas:grant_consumption_endpoint,omitempty"`
+	ScopesSupported                            []string          `json:"scopes_supported,omitempty"`
+	ResponseTypesSupported                     []string          `json:"response_types_supported"`
+	ResponseModesSupported                     []string          `json:"response_modes_supported,omitempty"`
+	GrantTypesSupported                        []string          `json:"grant_types_supported,omitempty"`
+	SubjectTypesSupported                      []string          `json:"subject_types_supported,omitempty"`
+	IDTokenSigningAlgValuesSupported           []string          `json:"id_token_signing_alg_values_supported,omitempty"`
+	TokenEndpointAuthMethodsSupported          []string          `json:"token_endpoint_auth_methods_supported,omitempty"`
+	TokenEndpointAuthSigningAlgValuesSupported []string          `json:"token_endpoint_auth_signing_alg_values_supported,omitempty"`
+	CodeChallengeMethodsSupported              []string          `json:"code_challenge_methods_supported,omitempty"`
+	AuthorizationResponseIssParameterSupported bool              `json:"authorization_response_iss_parameter_supported,omitempty"`
+	ClaimsSupported                            []string          `json:"claims_supported,omitempty"`
+	ACRValuesSupported                         []string          `json:"acr_values_supported,omitempty"`
+	DPoPSigningAlgValuesSupported              []string          `json:"dpop_signing_alg_values_supported,omitempty"`          // RFC 9449 §5.1
+	TLSClientCertificateBoundAccessTokens      bool              `json:"tls_client_certificate_bound_access_tokens,omitempty"` // RFC 8705 §3.3
+	MTLSEndpointAliases                        map[string]string `json:"mtls_endpoint_aliases,omitempty"`                      // RFC 8705 §5
 }
 
 // ResourceDescription is the body of FedAuthz §3.1. Context, DerivedFrom and PreviewURI are extension members of this
@@ -125,6 +131,7 @@ type TokenResponse struct {
 	PCT          string `json:"pct,omitempty"`
 	Upgraded     bool   `json:"upgraded,omitempty"`
 	Patient      string `json:"patient,omitempty"` // SMART launch context
+	DPoPNonce    string `json:"-"`                 // for the header DPoP-Nonce (RFC 9449 §8.2)
 }
 
 // RequiredClaim is one element of required_claims (Grant §3.3.6).
@@ -138,23 +145,26 @@ type RequiredClaim struct {
 
 // Introspection is RFC 7662 §2.2 with FedAuthz §5.1.1. An inactive answer has Active alone.
 type Introspection struct {
-	Active      bool         `json:"active"`
-	Permissions []Permission `json:"permissions,omitempty"` // RPT: present, and Scope absent
-	Scope       string       `json:"scope,omitempty"`
-	ClientID    string       `json:"client_id,omitempty"`
-	Sub         string       `json:"sub,omitempty"` // requesting party
-	Username    string       `json:"username,omitempty"`
-	TokenType   string       `json:"token_type,omitempty"`
-	Iss         string       `json:"iss,omitempty"`
-	Aud         []string     `json:"aud,omitempty"`
-	Exp         int64        `json:"exp,omitempty"`
-	Iat         int64        `json:"iat,omitempty"`
-	Nbf         int64        `json:"nbf,omitempty"`
-	JTI         string       `json:"jti,omitempty"`
-	Kind        string       `json:"urn:umaas:kind,omitempty"` // "rpt" | "oauth": selects the envelope of a refusal
-	Owner       string       `json:"urn:umaas:owner,omitempty"`
-	Patient     string       `json:"patient,omitempty"`
-	Tags        []string     `json:"urn:umaas:tags,omitempty"` // what the answer rests on; the feed names changes by the same
+	Active      bool          `json:"active"`
+	Permissions []Permission  `json:"permissions,omitempty"` // RPT: present, and Scope absent
+	Scope       string        `json:"scope,omitempty"`
+	ClientID    string        `json:"client_id,omitempty"`
+	Sub         string        `json:"sub,omitempty"` // requesting party
+	Username    string        `json:"username,omitempty"`
+	TokenType   string        `json:"token_type,omitempty"`
+	Iss         string        `json:"iss,omitempty"`
+	Aud         []string      `json:"aud,omitempty"`
+	Exp         int64         `json:"exp,omitempty"`
+	Iat         int64         `json:"iat,omitempty"`
+	Nbf         int64         `json:"nbf,omitempty"`
+	JTI         string        `json:"jti,omitempty"`
+	Kind        string        `json:"urn:umaas:kind,omitempty"` // "rpt" | "oauth": selects the envelope of a refusal
+	Owner       string        `json:"urn:umaas:owner,omitempty"`
+	Patient     string        `json:"patient,omitempty"`
+	Azp         string        `json:"azp,omitempty"`             // HEART: the client
+	Party       string        `json:"urn:umaas:party,omitempty"` // HEART: the requesting party, for there sub is the resource owner
+	Cnf         *Confirmation `json:"cnf,omitempty"`             // the key the token is bound to
+	Tags        []string      `json:"urn:umaas:tags,omitempty"`  // what the answer rests on; the feed names changes by the same
 }
 
 // FeedRequest asks for changes since the last answer (a documented extension): After is its cursor, "" at first; WaitMS how

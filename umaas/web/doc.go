@@ -3,8 +3,9 @@
 // and the protection of forms. It decides nothing: every page shows a view of the core and posts back item ids, an end and
 // the digest of what was shown (PS-04, SEC-47, SEC-71). It never sees protocol parameters: they were stored before.
 //
-//	app ─ /authorize, /claims ─ 303 ─▶ /flow/{id} ─▶ sign-in ─▶ consent | details | protect ─▶ back to the app
-//	owner ─ /login ─▶ /me ─▶ requests · sharing · new share · history · asked
+//	app ─ /authorize, /claims ─ 303 ─▶ /flow/{id} ─▶ sign-in ─▶ consent | protect | step-up ─▶ details ─▶ terms ─▶ send ─▶ back to the app
+//	sign-in ─ /signin/away ─▶ a trusted issuer ─▶ /signin/back/{issuer} ─▶ where the sign-in was asked for
+//	owner ─ /login ─▶ /me ─▶ requests · sharing · new share · history · asked · sign-in · remembered
 //
 // Every page is plain HTML that works without script (UI-15); one small module adds comfort. Texts stand in texts/en.json
 // under page.element, never in Go or in templates (IX-01). Foreign names are cleaned and isolated (IX-04, PS-09).

@@ -84,6 +84,6 @@ type SignIn interface {
 
 // Upstream sends people to a trusted issuer to sign in and takes them back; *signin.Upstream does it.
 type Upstream interface {
-	Depart(ctx context.Context, q umaas.TripRequest, b umaas.Browser) (signin.Departure, error)
+	Depart(ctx context.Context, q umaas.TripRequest, b umaas.Browser, remoteAddr string) (signin.Departure, error)
 	Arrive(ctx context.Context, id string, q url.Values, b umaas.Browser, sess *umaas.Session) (signin.Arrival, error)
 }

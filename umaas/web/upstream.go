@@ -8,6 +8,7 @@ import (
 
 	"github.com/umaas/umaas/umaas"
 	"github.com/umaas/umaas/umaas/signin"
+	"github.com/umaas/umaas/umaas/uma"
 )
 
 // offerIssuers adds the buttons that lead to trusted issuers.
@@ -61,11 +62,13 @@ func (s *Site) signInAway(v *visit) error {
 	case !returnable.MatchString(to):
 		to = ""
 	}
-	d, err := s.Upstream.Depart(v.Request.Context(), umaas.TripRequest{Issuer: v.form.Get("issuer"), Flow: flow, To: to, Session: v.session, Link: link}, v.browser())
+	d, err := s.Upstream.Depart(v.Request.Context(), umaas.TripRequest{Issuer: v.form.Get("issuer"), Flow: flow, To: to, Session: v.session, Link: link}, v.browser(), v.ClientIP())
 	switch {
 	case errors.Is(err, umaas.ErrUntrusted):
 		v.leaveNotice("untrusted")
 		return s.backFrom(v, signin.Arrival{Flow: flow, To: to}, link)
+	case errors.Is(err, signin.ErrSlowDown):
+		return uma.ErrTooMany.Because(err)
 	case errors.Is(err, umaas.ErrStep): // another tab has done it meanwhile
 		return s.backFrom(v, signin.Arrival{Flow: flow, To: to}, link)
 	case err != nil:

@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/umaas/umaas/umaas/pop"
 	"github.com/umaas/umaas/umaas/uma"
 )
 
@@ -22,6 +23,7 @@ type App struct {
 	Secret    string
 	ClaimsURI string // registered claims redirect URI
 	HTTP      *http.Client
+	Key       *pop.Key // nil: bearer tokens; otherwise every RPT is bound to it (RFC 9449)
 	Log       func(Exchange)
 	// Elsewhere are registrations of the same app at other authorization servers, by issuer. The app learns which one to
 	// ask from as_uri (Grant §3.2.1).
@@ -113,11 +115,17 @@ func (a *App) Redeem(ctx context.Context, p Process) (Process, error) {
 		if err := json.Unmarshal(body, &t); err != nil {
 			return Process{}, fmt.Errorf("token response: %w", err)
 		}
+		if a.Key != nil && t.TokenType != uma.TokenTypeDPoP {
+			return Process{}, fmt.Errorf("the RPT is a %s token, not bound to the key of this app", t.TokenType) // RFC 9449 §5
+		}
 		return Process{AS: p.AS, RPT: t.AccessToken}, nil
 	}
 	var e uma.Error
 	if err := json.Unmarshal(body, &e); err != nil {
 		return Process{}, fmt.Errorf("token endpoint: %d %s", res.StatusCode, short(body))
+	}
+	if e.Ticket != "" && e.Ticket == p.Ticket { // Grant §5.5: a client notices a ticket that was not replaced
+		return Process{}, errors.New("the authorization server gave the presented ticket back")
 	}
 	switch e.Code {
 	case "need_info":
@@ -216,7 +224,7 @@ func (a *App) do(ctx context.Context, method, target string, body io.Reader, rpt
 	}
 	switch {
 	case rpt != "":
-		req.Header.Set("Authorization", "Bearer "+rpt)
+		req.Header.Set("Authorization", a.scheme()+" "+rpt)
 		req.Header.Set("Accept", "application/fhir+json, application/json")
 		if body != nil {
 			req.Header.Set("Content-Type", "application/fhir+json")
@@ -225,7 +233,7 @@ func (a *App) do(ctx context.Context, method, target string, body io.Reader, rpt
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		req.SetBasicAuth(url.QueryEscape(a.ClientID), url.QueryEscape(a.Secret))
 	}
-	res, err := a.HTTP.Do(req)
+	res, err := a.client().Do(req)
 	if err != nil {
 		return reply{}, nil, fmt.Errorf("%s %s: %w", method, hideQuery(target), err)
 	}
@@ -239,6 +247,24 @@ func (a *App) do(ctx context.Context, method, target string, body io.Reader, rpt
 		a.Log(Exchange{Method: method, URL: target, Status: res.StatusCode, Answer: told(got, answer)})
 	}
 	return got, answer, nil
+}
+
+// scheme is how RPTs are sent.
+func (a *App) scheme() string {
+	if a.Key != nil {
+		return uma.TokenTypeDPoP
+	}
+	return uma.TokenTypeBearer
+}
+
+// client adds a proof of the key to every request.
+func (a *App) client() *http.Client {
+	if a.Key == nil {
+		return a.HTTP
+	}
+	c := *a.HTTP
+	c.Transport = &pop.Transport{Key: a.Key, Base: a.HTTP.Transport}
+	return &c
 }
 
 var secrets = regexp.MustCompile(`("?(?:access_token|refresh_token|ticket)"?[=:]\s*")([^"]{6})[^"]*"`)

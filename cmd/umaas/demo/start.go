@@ -2,6 +2,7 @@ package demo
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/umaas/umaas/cmd/umaas/server"
 	fhirstore "github.com/umaas/umaas/fhir/store"
+	"github.com/umaas/umaas/umaas/pop"
 	"github.com/umaas/umaas/umaas/signin"
 	"github.com/umaas/umaas/umaas/uma"
 )
@@ -28,6 +30,7 @@ type Options struct {
 	Port      int           // of the authorization server; the next two are the resource server and the app. 0: any free ones
 	RPTFormat string        // "", "opaque" or "jwt"
 	RPTLife   time.Duration // zero: the server's default
+	DPoP      bool          // the app binds its tokens to a key
 	Sync      bool          // sync every write, as a real server does
 	Second    string        // "listed" or "stranger": a second authorization server, which one patient lets guard her record
 	Logger    *slog.Logger
@@ -214,6 +217,13 @@ func (d *Demo) serve(ctx context.Context, o Options, l doors) error {
 		issuers += " " + s.Issuer
 		all = append(all, server.Door{Name: "second authorization server", Listener: l[3], Handler: d.breakable(d.Second.Handler)})
 		ready = append(ready, s.Issuer+uma.WellKnownUMA)
+	}
+	if o.DPoP {
+		key, err := pop.NewKey(rand.Reader)
+		if err != nil {
+			return err
+		}
+		app.Key = key
 	}
 	clinic, err := NewClinic(app, d.World.Clinic, d.World.RS, issuers, time.Now)
 	if err != nil {

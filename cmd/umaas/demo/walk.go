@@ -2,6 +2,7 @@ package demo
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,6 +10,8 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+
+	"github.com/umaas/umaas/umaas/pop"
 )
 
 // Walk runs the main job against the live servers as a sequence of real HTTP exchanges, and tells each step. It ends with
@@ -17,6 +20,7 @@ type Walk struct {
 	World     World
 	Out       io.Writer
 	Transport http.RoundTripper
+	DPoP      bool // the app binds its RPTs to a key
 
 	step int
 }
@@ -33,6 +37,12 @@ func (w *Walk) Run(ctx context.Context) error {
 	app := &App{
 		ClientID: w.World.App.ClientID, Secret: w.World.App.ClientSecret, ClaimsURI: w.World.App.ClaimsRedirectURI,
 		HTTP: &http.Client{Transport: w.Transport, Timeout: 30 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
+	}
+	if w.DPoP {
+		var err error
+		if app.Key, err = pop.NewKey(rand.Reader); err != nil {
+			return err
+		}
 	}
 	w.title("1. %s connects the Flu Clinic with an own record", owner.Name)
 	link, err := w.self(ctx, app, owner)
@@ -126,7 +136,29 @@ func (w *Walk) use(ctx context.Context, app *App, link, rpt string) error {
 	if err := w.holds(err, launch.Patient != "", "with the RPT, the context URL tells whose record it is: Patient/%s", launch.Patient); err != nil {
 		return err
 	}
+	if err := w.bound(ctx, app, launch, rpt); err != nil {
+		return err
+	}
 	return w.access(ctx, app, launch, rpt, "Condition")
+}
+
+// bound shows that a copied RPT is worth nothing without the key (RFC 9449).
+func (w *Walk) bound(ctx context.Context, app *App, launch Launch, rpt string) error {
+	if app.Key == nil {
+		return nil
+	}
+	thief := *app
+	target := launch.FHIRBase + "/AllergyIntolerance?patient=" + launch.Patient
+	thief.Key = nil
+	status, _, err := thief.FHIR(ctx, http.MethodGet, target, rpt, nil)
+	if err := w.holds(err, status == http.StatusUnauthorized, "the RPT is bound to the app's key: a copy of it, sent as a bearer token, is refused: %d", status); err != nil {
+		return err
+	}
+	if thief.Key, err = pop.NewKey(rand.Reader); err != nil {
+		return err
+	}
+	status, _, err = thief.FHIR(ctx, http.MethodGet, target, rpt, nil)
+	return w.holds(err, status == http.StatusUnauthorized, "and with proof of another key: %d", status)
 }
 
 func (w *Walk) access(ctx context.Context, app *App, launch Launch, rpt, outside string) error {

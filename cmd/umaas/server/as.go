@@ -23,6 +23,7 @@ import (
 	"github.com/umaas/umaas/umaas/keys"
 	"github.com/umaas/umaas/umaas/outbound"
 	"github.com/umaas/umaas/umaas/policy"
+	"github.com/umaas/umaas/umaas/pop"
 	"github.com/umaas/umaas/umaas/signin"
 	"github.com/umaas/umaas/umaas/store"
 	"github.com/umaas/umaas/umaas/store/kv"
@@ -32,23 +33,26 @@ import (
 
 // ASConfig is what an authorization server needs.
 type ASConfig struct {
-	Issuer     string
-	Name       string    // the deployment, as people read it
-	Data       string    // folder; empty with Engine
-	Engine     kv.Engine // nil: a file in Data
-	NoSync     bool
-	RPTLife    time.Duration       // zero: the default
-	Adjust     func(*umaas.Limits) // nil: the defaults; tests shorten lifetimes
-	Rates      httpapi.RateLimits  // zero: the defaults
-	CookieName string              // distinguishes the roles of one loopback machine
-	Cost       signin.Cost         // zero: the default
-	Push       umaas.PushRule
-	Formats    []umaas.Format        // claim token formats beside the server's own
-	Issuers    []umaas.TrustedIssuer // of the configuration; others are administered
-	Undo       time.Duration         // zero: the default
-	Attention  umaas.Attention
-	Now        func() time.Time
-	Logger     *slog.Logger
+	Issuer       string
+	Name         string    // the deployment, as people read it
+	Data         string    // folder; empty with Engine
+	Engine       kv.Engine // nil: a file in Data
+	NoSync       bool
+	RPTLife      time.Duration       // zero: the default
+	Adjust       func(*umaas.Limits) // nil: the defaults; tests shorten lifetimes
+	Rates        httpapi.RateLimits  // zero: the defaults
+	CookieName   string              // distinguishes the roles of one loopback machine
+	Cost         signin.Cost         // zero: the default
+	Push         umaas.PushRule
+	Formats      []umaas.Format        // claim token formats beside the server's own
+	Issuers      []umaas.TrustedIssuer // of the configuration; others are administered
+	Undo         time.Duration         // zero: the default
+	Attention    umaas.Attention
+	Profile      umaas.Profile
+	Binding      umaas.Binding // key-bound tokens
+	Certificates pop.Certificates
+	Now          func() time.Time
+	Logger       *slog.Logger
 }
 
 // AS is a running authorization server without its listener.
@@ -111,7 +115,7 @@ func NewAS(ctx context.Context, c ASConfig) (_ *AS, err error) {
 	}
 	core, err := umaas.New(ctx, umaas.Deps{
 		Issuer: c.Issuer, Store: st, Keys: ring, Scopes: policy.SMART{}, Now: c.Now, Random: rand.Reader, Logger: c.Logger, Limits: limits,
-		Preview: preview, Push: c.Push, Formats: c.Formats,
+		Preview: preview, Binding: c.Binding, Profile: c.Profile, Push: c.Push, Formats: c.Formats,
 		IssuerKeys: outbound.NewKeySource(client, c.Now), Statuses: outbound.NewStatusSource(client, c.Now),
 	})
 	if err != nil {
@@ -170,7 +174,7 @@ func pages(ctx context.Context, c ASConfig, core *umaas.Service, st *store.Store
 	}
 	gin.SetMode(gin.ReleaseMode)       // its debug mode prints the route table
 	return httpapi.New(httpapi.Config{ //nolint:contextcheck // requests bring their own
-		Service: core, Pages: site, Consents: consents, Issuer: c.Issuer, BrowserCookie: browser, Limits: c.Rates,
+		Service: core, Pages: site, Consents: consents, Issuer: c.Issuer, BrowserCookie: browser, Certificates: c.Certificates, Limits: c.Rates,
 		Now: c.Now, Random: rand.Reader, Logger: c.Logger,
 	})
 }

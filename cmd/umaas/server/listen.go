@@ -19,6 +19,8 @@ type Door struct {
 	Handler  http.Handler
 	CertFile string // empty: plain HTTP
 	KeyFile  string
+	// AskCertificate lets clients show a certificate; what it is worth is judged behind the door (RFC 8705).
+	AskCertificate bool
 }
 
 // graceful is how long running requests may take to finish after a stop.
@@ -36,6 +38,9 @@ func Serve(ctx context.Context, log *slog.Logger, doors ...Door) error {
 			Handler: d.Handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: 5 * time.Minute, IdleTimeout: 2 * time.Minute,
 			MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 			TLSConfig: &tls.Config{MinVersion: tls.VersionTLS12},
+		}
+		if d.AskCertificate {
+			s.TLSConfig.ClientAuth = tls.RequestClientCert
 		}
 		wg.Go(func() {
 			err := answer(s, d)

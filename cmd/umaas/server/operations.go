@@ -56,6 +56,11 @@ type NewClient struct {
 	Account            string // login of the organization it acts for
 	CheckedBy          string
 	PushClaims         bool
+	JWKS               []byte // public keys, for private_key_jwt and self_signed_tls_client_auth
+	DPoPBound          bool
+	TLSBound           bool
+	TLSSubject         string // distinguished name (RFC 4514), for tls_client_auth
+	TLSName            string // in its place: dns:, uri:, ip: or email: and the name
 }
 
 // ClientView is a client for an operator; Secret is set once, at creation.
@@ -98,6 +103,9 @@ func (a *AS) Operations() control.Operations {
 		"issuer-lock":     control.Op(a.lockIssuer),
 		"issuer-remove":   control.Op(a.removeIssuer),
 		"issuer-scan":     control.Op(a.scanIssuer),
+		"sign-in-set":     control.Op(a.setSignIn),
+		"sign-in-list":    control.Op(a.signIns),
+		"sign-in-back":    control.Op(a.backTo),
 	}
 }
 
@@ -193,6 +201,7 @@ func (a *AS) AddClient(ctx context.Context, n NewClient) (ClientView, error) {
 	c := umaas.Client{
 		Name: n.Name, AuthMethod: n.AuthMethod, RedirectURIs: n.RedirectURIs, ClaimsRedirectURIs: n.ClaimsRedirectURIs,
 		GrantTypes: n.GrantTypes, Scopes: n.Scopes, Audience: n.Audience, RPTFormat: n.RPTFormat, CheckedBy: n.CheckedBy, PushClaims: n.PushClaims,
+		JWKS: n.JWKS, DPoPBound: n.DPoPBound, TLSBound: n.TLSBound, TLSSubject: n.TLSSubject, TLSName: n.TLSName,
 	}
 	if n.PushClaims && c.Public() {
 		return ClientView{}, errors.New("push claims: a public client cannot prove who it is, so it may not push claims")

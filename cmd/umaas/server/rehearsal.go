@@ -14,6 +14,7 @@ import (
 	rs "github.com/umaas/umaas/resourceserver"
 	"github.com/umaas/umaas/scopes"
 	"github.com/umaas/umaas/umaas"
+	"github.com/umaas/umaas/umaas/uma"
 )
 
 // AskedRequest are the arguments of explain-request: a FHIR request as an app would send it.
@@ -121,6 +122,10 @@ func (v rehearsedVerifier) VerifyAbout(ctx context.Context, token, patient strin
 			said += fmt.Sprintf(", only %s %s", c.Type, c.Value)
 		}
 		v.t.step("permission on "+setWords(p.Set), len(p.Scopes) > 0, "%s", said)
+	}
+	if g.Confirm.Bound() {
+		v.t.step("key", true, "the token counts only with proof of the key it is bound to, which a rehearsal does not ask for")
+		g.Confirm = uma.Confirmation{}
 	}
 	return g, nil
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/umaas/umaas/resolver"
 	rs "github.com/umaas/umaas/resourceserver"
 	"github.com/umaas/umaas/resourceserver/state"
+	"github.com/umaas/umaas/umaas/pop"
 	"github.com/umaas/umaas/umaas/store/kv"
 	"github.com/umaas/umaas/umaas/store/kv/boltkv"
 )
@@ -33,26 +34,31 @@ const (
 
 // RSConfig is what a resource server needs.
 type RSConfig struct {
-	Base       string // {rs}
-	Name       string
-	Data       string
-	NoSync     bool
-	Issuer     string
-	Issuers    []FurtherIssuer  // beside Issuer
-	Foreign    rs.ForeignPolicy // which ones a patient may bring; empty: none
-	Private    []netip.Prefix   // address ranges beyond the public ones that foreign servers may be in
-	ClientID   string           // empty: registers itself
-	Secret     string
-	RPTFormat  string
-	StateKey   []byte // 32 bytes; nil: kept in the data folder
-	Upstream   string // FHIR base; empty: Embedded
-	Credential string
-	Embedded   *fhirstore.Store
-	Idle       bool // opened for one command: no work in the background
-	CookieName string
-	Transport  http.RoundTripper // towards the authorization server
-	Now        func() time.Time
-	Logger     *slog.Logger
+	Base             string // {rs}
+	Name             string
+	Data             string
+	NoSync           bool
+	Issuer           string
+	Issuers          []FurtherIssuer  // beside Issuer
+	Foreign          rs.ForeignPolicy // which ones a patient may bring; empty: none
+	Private          []netip.Prefix   // address ranges beyond the public ones that foreign servers may be in
+	ClientID         string           // empty: registers itself
+	Secret           string
+	RPTFormat        string
+	StateKey         []byte // 32 bytes; nil: kept in the data folder
+	Upstream         string // FHIR base; empty: Embedded
+	Credential       string
+	Embedded         *fhirstore.Store
+	Idle             bool // opened for one command: no work in the background
+	CookieName       string
+	Key              string            // base64 of PKCS #8 in place of Secret
+	HEART            bool              // the authorization server follows that profile: aud of its tokens names resources
+	Certificates     pop.Certificates  // whose Client-Cert counts, beside certificates of the own connections
+	CertificateBound bool              // clients' certificates reach this server
+	Nonces           bool              // DPoP proofs need a nonce
+	Transport        http.RoundTripper // towards the authorization server
+	Now              func() time.Time
+	Logger           *slog.Logger
 }
 
 // RS is a running resource server without its listener.
@@ -147,8 +153,12 @@ func (r *RS) assemble(c RSConfig) error {
 		return err
 	}
 	desk := rs.NewPermissionDesk(r.Registrar)
+	possession, err := c.possession()
+	if err != nil {
+		return err
+	}
 	if r.Contexts, err = rs.NewContextURLs(rs.ContextURLConfig{
-		State: r.State, Registrar: r.Registrar, Desk: desk, Verifier: verifier, Relations: r.Relations, Base: c.Base, FHIRBase: base,
+		State: r.State, Registrar: r.Registrar, Desk: desk, Verifier: verifier, Possession: possession, Relations: r.Relations, Base: c.Base, FHIRBase: base,
 		Types: served(), Limiter: rs.NewAddressLimiter(20, 200, c.Now), Now: c.Now, Random: rand.Reader, Logger: c.Logger,
 	}); err != nil {
 		return err
@@ -173,7 +183,7 @@ func (r *RS) assemble(c RSConfig) error {
 	if err != nil {
 		return err
 	}
-	protected, err := c.gateway(upstream, client, verifier, desk, tokens, r)
+	protected, err := c.gateway(upstream, client, verifier, possession, desk, tokens, r)
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	rs "github.com/umaas/umaas/resourceserver"
 	"github.com/umaas/umaas/resourceserver/asclient"
 	"github.com/umaas/umaas/resourceserver/gateway"
+	"github.com/umaas/umaas/umaas/pop"
 )
 
 // upstream is the FHIR server behind the gateway: another process, or the embedded one.
@@ -22,15 +23,25 @@ func (c RSConfig) upstream() (rs.Upstream, error) {
 }
 
 // gateway puts judge and public documents before the upstream.
-func (c RSConfig) gateway(upstream rs.Upstream, client *asclient.Client, verifier *rs.Verifier, desk *rs.PermissionDesk, tokens *rs.Tokens, r *RS) (*gateway.Gateway, error) {
+func (c RSConfig) gateway(upstream rs.Upstream, client *asclient.Client, verifier *rs.Verifier, possession *rs.Possession, desk *rs.PermissionDesk, tokens *rs.Tokens, r *RS) (*gateway.Gateway, error) {
 	r.enforcer = rs.EnforcerConfig{
-		Base: c.Base + FHIRPath, Upstream: upstream, Verifier: verifier, Ticketer: desk, Relations: rs.NewGuardedRelations(r.Relations, r.State), Recorder: r.Spool, Owners: r.State,
+		Base: c.Base + FHIRPath, Upstream: upstream, Verifier: verifier, Possession: possession, Ticketer: desk, Relations: rs.NewGuardedRelations(r.Relations, r.State), Recorder: r.Spool, Owners: r.State,
 		Pages: r.State, Spender: spender{tokens: tokens}, Now: c.Now, Logger: c.Logger,
 	}
 	return gateway.New(gateway.Config{
 		Enforcer: r.enforcer,
 		Issuers:  c.ownIssuers(), Metadata: client.Metadata, ContextResolver: c.Base + "/resolve-uma-context",
+		CertificateBound: c.CertificateBound,
 	})
+}
+
+// possession checks the keys of bound tokens, with one memory of proofs for context URLs and records alike.
+func (c RSConfig) possession() (*rs.Possession, error) {
+	p := rs.PossessionConfig{Origin: c.Base, Certificates: c.Certificates, Now: c.Now}
+	if c.Nonces {
+		p.Nonces = pop.NewNonces(derive(c.StateKey, "DPoP nonces"))
+	}
+	return rs.NewPossession(p)
 }
 
 // spender consumes single-use grants with the resource server's own protection token.

@@ -35,6 +35,9 @@ func (c RSConfig) issuers(st *state.Store) (*rs.Issuers, *asclient.Client, error
 		}
 		cfg := template
 		cfg.Issuer, cfg.ClientID, cfg.ClientSecret = i.Issuer, i.ClientID, i.Secret
+		if i.Issuer == c.Issuer {
+			cfg.ClientKey, cfg.ResourceAudience = c.Key, c.HEART
+		}
 		client, err := asclient.New(cfg)
 		if err != nil {
 			return nil, nil, err

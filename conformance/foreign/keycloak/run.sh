@@ -5,7 +5,8 @@
 #   run.sh stop    ends the process that start started
 #
 # Needs Java 17 or newer, mvn, unzip, curl. UMAAS_FOREIGN_CACHE is where things are kept (default: the user's cache
-# folder); UMAAS_KEYCLOAK_PORT is the port (default 18180; the profile names it, too).
+# folder); UMAAS_KEYCLOAK_PORT is the port (default 18180; the profile names it, too); UMAAS_KEYCLOAK_WAIT is
+# how many seconds it may take to start (default 280).
 set -euo pipefail
 
 version=26.4.7
@@ -50,7 +51,7 @@ start() {
 	JAVA_OPTS_APPEND="-Xmx768m" setsid "$run/server/bin/kc.sh" start-dev --import-realm \
 		--http-host=127.0.0.1 --http-port="$port" --hostname="http://127.0.0.1:$port" --health-enabled=false >"$run/log" 2>&1 </dev/null &
 	echo $! >"$pidfile"
-	for _ in $(seq 150); do
+	for _ in $(seq "${UMAAS_KEYCLOAK_WAIT:-280}"); do
 		if curl -fs -o /dev/null "http://127.0.0.1:$port/realms/uma/.well-known/uma2-configuration"; then
 			echo "keycloak: $version answers at http://127.0.0.1:$port/realms/uma" >&2
 			return
