@@ -38,7 +38,7 @@ var imports = map[string][]string{
 	"umaas/store/kv/kvtest":                {"umaas/store/kv", "umaas/store/kv/memkv", "pgregory.net/rapid"},
 	"umaas/store/storetest":                {"umaas", "umaas/uma", "umaas/store", "umaas/store/kv/…", "pgregory.net/rapid"},
 	"umaas/httpapi":                        {"umaas", "umaas/uma", "umaas/pop", "github.com/gin-gonic/gin/…", "golang.org/x/time/rate"},
-	"umaas/web":                            {"umaas", "umaas/uma", "umaas/signin", "github.com/gin-gonic/gin/…", "golang.org/x/time/rate", "golang.org/x/text/…"},
+	"umaas/web":                            {"umaas", "umaas/uma", "umaas/signin", "rsc.io/qr", "github.com/gin-gonic/gin/…", "golang.org/x/time/rate", "golang.org/x/text/…"},
 	"umaas/config":                         {"github.com/goccy/go-yaml", "github.com/go-playground/validator/v10"},
 	"resourceserver":                       {"resourceserver/asclient", "umaas/uma", "umaas/pop", "umaas/store/kv", "scopes", "fhir", "fhir/balp", "github.com/lestrrat-go/jwx/v2/…", "golang.org/x/sync/…", "golang.org/x/time/rate"},
 	"resourceserver/asclient/asclienttest": {"umaas/uma"},

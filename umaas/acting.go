@@ -142,6 +142,14 @@ type Effect struct {
 // 4). Otherwise the feed tells it at once.
 const withdrawalBound = 2 * time.Second
 
+// Stopped tells when a stopped policy ceased to count; the zero Effect for one that is not stopped.
+func (p Policy) Stopped() Effect {
+	if p.Revoked.IsZero() {
+		return Effect{}
+	}
+	return effectAt(p.Revoked)
+}
+
 func effectAt(now time.Time) Effect { return Effect{At: now, Within: withdrawalBound} }
 
 // Words puts an effect into a sentence for its owner.

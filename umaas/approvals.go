@@ -18,6 +18,7 @@ type RequestView struct {
 	Records []RecordView
 	Digest  string    // an answer must carry it (SEC-47)
 	Undo    time.Time // until when the answer can be taken back; zero: not
+	ByName  string    // who answered, "" nobody yet
 	Quiet   bool      // the same party has asked this owner within the day before: no need to call her again (SEC-46)
 }
 
@@ -139,6 +140,9 @@ func (s *Service) requestView(r Reader, req Request) (RequestView, error) {
 		return RequestView{}, fmt.Errorf("read client: %w", err)
 	}
 	v := RequestView{Request: req, App: appOf(client, firstURI(client))}
+	if v.ByName, err = (&directory{reader: r}).account(req.By); err != nil {
+		return RequestView{}, err
+	}
 	if err := s.viewParty(r, &v); err != nil {
 		return RequestView{}, err
 	}

@@ -9,11 +9,12 @@ import (
 
 // Narrowing is a change of a share that takes something away. Wider is impossible: that is a new share.
 type Narrowing struct {
-	ByItems bool     // Items say what stays
-	Items   []string // ids of its ShareView
-	Rules   []Rule   // what stays, for programs; nil: nothing changes
-	Until   time.Time
-	Version string // if set: the version that was read, ShareView.Version; another one is ErrChanged
+	ByItems  bool     // Items say what stays
+	Items    []string // ids of its ShareView
+	Rules    []Rule   // what stays, for programs; nil: nothing changes
+	Until    time.Time
+	Purposes []string // what stays of its purposes; nil: nothing changes
+	Version  string   // if set: the version that was read, ShareView.Version; another one is ErrChanged
 }
 
 // Version names what a policy says: an answer to one version is no answer to the next.
@@ -73,6 +74,9 @@ func (s *Service) narrow(r Reader, p *Policy, n Narrowing, now time.Time) error 
 		}
 		p.Rules = rules
 	}
+	if err := narrowPurposes(p, n.Purposes); err != nil {
+		return err
+	}
 	if !n.ByItems {
 		return nil
 	}
@@ -82,6 +86,23 @@ func (s *Service) narrow(r Reader, p *Policy, n Narrowing, now time.Time) error 
 	}
 	p.Rules, err = chosen(shown, n.Items)
 	return err
+}
+
+// narrowPurposes leaves the purposes named. A share for any purpose can be left for some; none at all would be any again.
+func narrowPurposes(p *Policy, stay []string) error {
+	if stay == nil {
+		return nil
+	}
+	if len(stay) == 0 {
+		return fmt.Errorf("%w: leave at least one purpose, or stop the share", ErrBadAnswer)
+	}
+	for _, purpose := range stay {
+		if !contains(purposes, purpose) || len(p.Purposes) > 0 && !contains(p.Purposes, purpose) {
+			return fmt.Errorf("%w: a share can be made smaller, never wider; give another purpose in a share of its own", ErrBadAnswer)
+		}
+	}
+	p.Purposes = slices.Compact(slices.Sorted(slices.Values(stay)))
+	return nil
 }
 
 // StopShare ends a share at once and for good (SEC-35, G-133); a second call changes nothing and tells when it was.

@@ -174,7 +174,7 @@ func stop(w *world, c *chrome) {
 	c.button("Share less")
 	c.look("23-share-less")
 	c.open(share)
-	c.button("Stop sharing")
+	c.button("What ends and what stays")
 	c.look("23-stop")
 	c.button("Stop sharing")
 	c.says("Tomás Alvarez")

@@ -22,7 +22,7 @@ type askedRow struct {
 }
 
 func (s *Site) asked(v *visit) error {
-	list, err := s.Service.Asked(v.Request.Context(), v.owner())
+	list, err := s.Service.Asked(v.Request.Context(), v.person.ID)
 	if err != nil {
 		return err
 	}
@@ -58,7 +58,7 @@ func (s *Site) withdraw(v *visit) error {
 	if err := v.checkToken(withdrawal(key), ""); err != nil {
 		return err
 	}
-	if err := s.Service.WithdrawRequest(v.Request.Context(), v.owner(), key); err != nil {
+	if err := s.Service.WithdrawRequest(v.Request.Context(), v.person.ID, key); err != nil {
 		return err
 	}
 	v.leaveNotice("withdrawn")

@@ -194,8 +194,7 @@ func TestBrowser_Approval(t *testing.T) {
 	}
 	alice.open("/me/sharing")
 	alice.press(".small-button")
-	alice.press(`a[href$="/stop"]`)
-	alice.press("form.stack button")
+	alice.press(`form[action$="/stop"] button`)
 	if h := alice.heading(); h != "Dr. Bob Berg cannot use your record any more" {
 		t.Error(h)
 	}
@@ -282,7 +281,7 @@ func (w *world) fill() {
 	w.redeem(flu, ticket)
 	w.submitted("TREAT", "I see you tomorrow and would like to know about your allergies before.")
 	p = b.get("/me/share")
-	check := b.submit(p, "/share", url.Values{"answer": {"check"}, "email": {"carol@example.org"}, "item": {p.item(w.t, "See your allergies"), p.item(w.t, "See your health problems")}, "until": {"day"}})
+	check := b.submit(p, "/share", url.Values{"answer": {"check"}, "whom": {"person"}, "email": {"carol@example.org"}, "item": {w.item("See your allergies"), w.item("See your health problems")}, "until": {"day"}})
 	b.submit(check, "/share", url.Values{"answer": {"share"}})
 	w.accesses()
 }

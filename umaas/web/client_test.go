@@ -80,6 +80,9 @@ func (p page) form(t testing.TB, suffix string) (action string, fields url.Value
 			for _, kv := range attribute.FindAllStringSubmatch(tag, -1) {
 				a[kv[1]] = strings.NewReplacer("&#34;", `"`, "&#39;", "'", "&#43;", "+", "&amp;", "&", "&lt;", "<", "&gt;", ">").Replace(kv[2])
 			}
+			if a["name"] == "" { // for the script alone: no browser sends it
+				continue
+			}
 			if (a["type"] == "checkbox" || a["type"] == "radio") && !strings.Contains(tag, " checked") {
 				continue
 			}

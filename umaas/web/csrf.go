@@ -22,10 +22,18 @@ func (s *Site) sameOrigin(h page) page {
 	}
 }
 
-// formToken binds a form to sign-in, purpose (flow, step, record) and the digest of what is shown (PS-03, SEC-47, SEC-71).
+// formToken binds a form to sign-in, owner, purpose (flow, step, record) and the digest of what is shown (PS-03, SEC-47, SEC-71).
 func (v *visit) formToken(purpose, digest string) string {
+	owner := ""
+	if v.principal != nil {
+		owner = string(v.principal.ID)
+	}
+	return v.boundToken(owner, purpose, digest)
+}
+
+func (v *visit) boundToken(owner, purpose, digest string) string {
 	mac := hmac.New(sha256.New, v.site.CSRFKey)
-	for _, part := range []string{v.binding(), purpose, digest} {
+	for _, part := range []string{v.binding(), owner, purpose, digest} {
 		mac.Write(binary.AppendUvarint(nil, uint64(len(part))))
 		mac.Write([]byte(part))
 	}

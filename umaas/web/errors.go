@@ -30,7 +30,8 @@ func messageFor(err error) message {
 		return message{http.StatusBadRequest, "tx16"}
 	case errors.Is(err, umaas.ErrOtherPerson):
 		return message{http.StatusForbidden, "tx24-other"}
-	case errors.Is(err, errOutOfDate), errors.Is(err, umaas.ErrChanged), errors.Is(err, umaas.ErrBadAnswer), errors.Is(err, umaas.ErrNothingChosen):
+	case errors.Is(err, errOutOfDate), errors.Is(err, umaas.ErrChanged), errors.Is(err, umaas.ErrBadAnswer), errors.Is(err, umaas.ErrNothingChosen),
+		errors.Is(err, umaas.ErrTooLate), errors.Is(err, umaas.ErrNothingToUndo), errors.Is(err, umaas.ErrOwnInterest):
 		return message{http.StatusBadRequest, "tx21"}
 	case errors.Is(err, umaas.ErrNotFound):
 		return message{http.StatusNotFound, "tx20"}

@@ -1,7 +1,6 @@
 package web
 
 import (
-	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -12,8 +11,11 @@ import (
 
 // historyView is PG-13: day → who → what, newest first.
 type historyView struct {
-	Days []day
-	Next string // where the next page begins, "" at the end
+	Form   historyForm
+	Chart  chart
+	Days   []day
+	Next   string // address of the next page, "" at the end
+	Export string // address of the file for programs
 }
 
 type day struct {
@@ -27,7 +29,9 @@ type lookGroup struct {
 	Sentence []segment
 	Access   bool
 	Refused  bool
-	Actor    Name // "" the reader herself
+	Alarm    bool           // emergency access
+	Why      umaas.PolicyID // the share that allowed it
+	Actor    Name           // "" the reader herself
 	App      Name
 	Label    Name
 	Kinds    []string // text keys of kinds of information
@@ -42,25 +46,40 @@ type historyEntry struct {
 	Count int
 }
 
-const historyPage = 100
+const (
+	historyPage  = 100
+	historyNames = 500 // entries whose names a filter offers
+)
 
 func (s *Site) history(v *visit) error {
-	var before umaas.Key
-	if at := v.Query("before"); at != "" {
-		var err error
-		if before, err = umaas.ParseKey(at); err != nil {
-			return errors.Join(errNoPage, err)
-		}
-	}
-	entries, err := s.Service.History(v.Request.Context(), v.owner(), before, historyPage)
+	f, form, err := s.historyQuery(v)
 	if err != nil {
 		return err
 	}
-	d := historyView{Days: s.days(v, entries)}
-	if len(entries) == historyPage {
-		d.Next = entries[len(entries)-1].Key.String()
+	ctx := v.Request.Context()
+	newest, err := v.acts().History(ctx, umaas.HistoryFilter{Limit: historyNames})
+	if err != nil {
+		return err
 	}
-	return s.render(v, http.StatusOK, "history", frame{Title: "history.title", Here: "history"}, d)
+	form.offer(newest.Entries)
+	d := historyView{Form: form, Export: form.address(s.Base+v.me()+"/history/export", umaas.Key{})}
+	if d.Chart, err = s.chart(ctx, v); err != nil {
+		return err
+	}
+	fr := frame{Title: "history.title", Here: "history"}
+	if len(form.Problems) > 0 {
+		fr.IsError = true
+		return s.render(v, http.StatusUnprocessableEntity, "history", fr, d)
+	}
+	found, err := v.acts().History(ctx, f)
+	if err != nil {
+		return err
+	}
+	d.Days = s.days(v, found.Entries)
+	if !found.Next.IsZero() {
+		d.Next = form.address(s.Base+v.me()+"/history", found.Next)
+	}
+	return s.render(v, http.StatusOK, "history", fr, d)
 }
 
 // days groups entries that read the same.
@@ -78,7 +97,7 @@ func (s *Site) days(v *visit, entries []umaas.HistoryEntry) []day {
 		}
 		today := &out[len(out)-1]
 		i := slices.IndexFunc(today.Groups, func(o lookGroup) bool {
-			return o.Key == g.Key && o.Actor == g.Actor && o.App == g.App && o.Label == g.Label && slices.Equal(o.Kinds, g.Kinds)
+			return o.Key == g.Key && o.Actor == g.Actor && o.App == g.App && o.Label == g.Label && o.Why == g.Why && slices.Equal(o.Kinds, g.Kinds)
 		})
 		if i < 0 {
 			today.Groups = append(today.Groups, g)
@@ -124,8 +143,12 @@ func (s *Site) groupOf(v *visit, e umaas.HistoryEntry) (lookGroup, bool) {
 		}
 		g.Entries[0].Count = e.Access.Count
 	}
+	if shareTold[e.Type] && !g.Refused {
+		g.Why = e.Policy
+	}
+	g.Alarm = e.Type == umaas.EventEmergency
 	switch {
-	case e.Actor != "" && e.Actor == v.owner():
+	case e.Actor != "" && e.Actor == v.person.ID:
 		g.Actor = ""
 		g.Key += ".you"
 	case g.Actor == "" && g.App != "":
@@ -138,18 +161,28 @@ func (s *Site) groupOf(v *visit, e umaas.HistoryEntry) (lookGroup, bool) {
 		return lookGroup{}, false
 	}
 	var err error
-	if g.Sentence, err = s.sentence(g); err != nil {
+	if g.Sentence, err = s.sentence(v, g); err != nil {
 		s.Logger.Error("history sentence", "key", g.Key, "error", err)
 		return lookGroup{}, false
 	}
 	return g, true
 }
 
+// shareTold are the events whose policy is a share that explains them.
+var shareTold = map[string]bool{
+	umaas.EventAccess: true, umaas.EventEmergency: true, umaas.EventRequestAllowed: true, umaas.EventConsentGiven: true, umaas.EventShareCreated: true,
+	umaas.EventShareNarrowed: true, umaas.EventShareStopped: true, umaas.EventShareRestored: true, umaas.EventInviteAccepted: true,
+}
+
 // sentence fills the words of one line.
-func (s *Site) sentence(g lookGroup) ([]segment, error) {
+func (s *Site) sentence(v *visit, g lookGroup) ([]segment, error) {
 	var what []string
 	for _, kind := range g.Kinds {
-		what = append(what, s.texts[kind+".name"])
+		words := s.texts[kind+".name"]
+		if v.principal != nil {
+			words = others(words)
+		}
+		what = append(what, words)
 	}
 	if len(what) == 0 {
 		what = []string{s.texts["history.whole"]}

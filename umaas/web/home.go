@@ -1,6 +1,7 @@
 package web
 
 import (
+	"errors"
 	"net/http"
 
 	"github.com/umaas/umaas/umaas"
@@ -16,7 +17,7 @@ type homeView struct {
 }
 
 func (s *Site) home(v *visit) error {
-	h, err := s.Service.Home(v.Request.Context(), v.owner())
+	h, err := v.acts().Home(v.Request.Context())
 	if err != nil {
 		return err
 	}
@@ -31,17 +32,17 @@ func (s *Site) home(v *visit) error {
 			d.Soon = append(d.Soon, row)
 		}
 	}
-	entries, err := s.Service.History(v.Request.Context(), v.owner(), umaas.Key{}, historyPage)
-	if err != nil {
+	entries, err := v.acts().History(v.Request.Context(), umaas.HistoryFilter{Kinds: []string{umaas.EventAccess}, Limit: historyPage})
+	if err != nil && (v.principal == nil || !errors.Is(err, umaas.ErrNotFound)) { // who acts for her need not read her history
 		return err
 	}
-	for _, day := range s.days(v, entries) {
+	for _, day := range s.days(v, entries.Entries) {
 		for _, g := range day.Groups {
 			if g.Access && len(d.Looks) < 5 {
 				d.Looks = append(d.Looks, g)
 			}
 		}
 	}
-	d.Nobody = len(h.Waiting) == 0 && h.People+h.Apps+h.Organizations == 0
+	d.Nobody = len(h.Waiting) == 0 && len(h.Emergencies) == 0 && h.People+h.Apps+h.Organizations == 0
 	return s.render(v, http.StatusOK, "home", frame{Title: "home.title", Here: "home"}, d)
 }

@@ -149,21 +149,24 @@ func TestPG_10_NewShare(t *testing.T) {
 	w := newWorld(t)
 	b := w.browser()
 	p := b.signIn(b.get("/me/share"), "alice")
-	want(t, p, 200, "Share something", "Share something – Health Keys")
-	bad := b.submit(p, "/share", url.Values{"answer": {"check"}, "email": {"x"}})
-	if bad.status != 422 || !strings.Contains(bad.body, "Enter an e-mail address") || !strings.Contains(bad.body, "Choose at least one") {
+	want(t, p, 200, "With whom do you share?", "Share something – Health Keys")
+	if ticked(p) != 0 {
+		t.Error("UI-04: something is chosen beforehand")
+	}
+	bad := b.submit(p, "/share", url.Values{"answer": {"next"}, "whom": {"person"}, "email": {"x"}})
+	if bad.status != 422 || !strings.Contains(bad.body, "Enter an e-mail address") || !strings.Contains(bad.body, `value="x"`) {
 		t.Errorf("%d %s", bad.status, bad.body)
 	}
 	check := b.submit(p, "/share", url.Values{
-		"answer": {"check"}, "email": {" Carol@Example.org "}, "item": {p.item(t, "See your allergies")}, "until": {"month"}, "purpose": {"FAMRQT"}, "label": {"<i>Carol</i>"},
+		"answer": {"check"}, "whom": {"person"}, "email": {" Carol@Example.org "}, "item": {w.item("See your allergies")}, "until": {"month"}, "purpose": {"FAMRQT"}, "label": {"<i>Carol</i>"},
 	})
 	want(t, check, 200, "Check your answers", "Share something – Health Keys")
 	if !strings.Contains(check.body, "carol@example.org") || !strings.Contains(check.body, "&lt;i&gt;Carol") {
 		t.Error(check.body)
 	}
-	edit := b.submit(check, "/share", url.Values{"answer": {"edit"}})
-	want(t, edit, 200, "Share something", "Share something – Health Keys")
-	if !strings.Contains(edit.body, " Carol@Example.org ") || ticked(edit) != 4 {
+	edit := b.submit(check, "/share", url.Values{"answer": {"edit-what"}})
+	want(t, edit, 200, "What may they see or do?", "Share something – Health Keys")
+	if !strings.Contains(edit.body, " Carol@Example.org ") || ticked(edit) != 1 {
 		t.Errorf("answers were not kept (%d): %s", ticked(edit), edit.body)
 	}
 	done := b.submit(check, "/share", url.Values{"answer": {"share"}})

@@ -33,9 +33,12 @@ type frame struct {
 type view struct {
 	frame
 	Deployment string
+	Files      bool // shares can leave and come as files
 	Help       string
 	Static     string
 	Base       string
+	Me         string     // where the pages of the page's owner begin
+	For        *principal // for whom the person acts; nil: herself
 	Person     *umaas.Account
 	Waiting    int // requests, for the menu
 	Notice     string
@@ -92,8 +95,12 @@ func (s *Site) functions() template.FuncMap {
 			}
 			return "?"
 		},
-		"dict":  dict,
-		"lines": lines,
+		"dict":     dict,
+		"left":     s.left,
+		"seconds":  func(d time.Duration) int { return int((d + time.Second - 1) / time.Second) },
+		"signin":   func(acr string) string { return signInKey(acr) },
+		"claimkey": s.claimKey,
+		"lines":    lines,
 		"day": func(end time.Time) string { // the last day that counts: ends are exclusive midnights
 			return end.In(s.Zone).Add(-time.Nanosecond).Format("2 January 2006")
 		},
@@ -128,11 +135,11 @@ func (s *Site) render(v *visit, status int, page string, f frame, data any) erro
 		return fmt.Errorf("web: no template %q", page)
 	}
 	out := view{
-		frame: f, Deployment: s.DeploymentName, Help: s.Help, Base: s.Base, Static: s.Base + "/static/" + s.static.version, Data: data,
+		frame: f, Deployment: s.DeploymentName, Help: s.Help, Files: s.Consents != nil, Base: s.Base, Me: s.Base + v.me(), For: v.principal, Static: s.Base + "/static/" + s.static.version, Data: data,
 	}
 	if v.person != nil {
 		out.Person = v.person
-		out.Logout, out.Switch = v.formToken("logout", ""), v.formToken("switch", f.FlowID)
+		out.Logout, out.Switch = v.boundToken("", "logout", ""), v.boundToken("", "switch", f.FlowID)
 		if !f.Flow && !f.IsError {
 			out.Waiting = v.waiting()
 		}
@@ -154,12 +161,13 @@ func (s *Site) render(v *visit, status int, page string, f frame, data any) erro
 
 // notices are shown once, on the page after a POST (303 → page with role="status"). The cookie holds a code of this list
 // and nothing else: another value shows nothing.
-var notices = map[string]bool{"signed-out": true, "allowed": true, "denied": true, "stopped": true, "changed": true, "shared": true, "withdrawn": true,
+var notices = map[string]bool{"restored": true, "undone": true, "emergency-ended": true, "invitation-ended": true, "accepted": true,
+	"delegated": true, "delegation-ended": true, "resigned": true, "imported": true, "signed-out": true, "allowed": true, "denied": true, "stopped": true, "changed": true, "shared": true, "withdrawn": true,
 	"forgotten": true, "linked": true, "unlinked": true}
 
 // troubles are notices of what did not work on the way.
 var troubles = map[string]bool{
-	"upstream": true, "declined": true, "not-fresh": true, "untrusted": true, "linked-elsewhere": true, "last-sign-in": true,
+	"upstream": true, "declined": true, "not-fresh": true, "untrusted": true, "changed-meanwhile": true, "too-late": true, "appointed": true, "own-interest": true, "cannot-restore": true, "too-much": true, "linked-elsewhere": true, "last-sign-in": true,
 }
 
 func (v *visit) noticeName() string { return v.site.SessionCookie + "-notice" }

@@ -4,29 +4,55 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"sort"
 	"time"
 
 	"github.com/umaas/umaas/umaas"
 )
 
-// requestsView is PG-11: known and checked senders first, strangers folded.
+// requestsView is PG-11: emergency access first, then known and checked senders, strangers folded.
 type requestsView struct {
-	Waiting   []umaas.RequestView
-	Strangers []umaas.RequestView
-	Answered  []umaas.RequestView
+	Emergencies []umaas.RequestView
+	Waiting     []asker
+	Strangers   []umaas.RequestView
+	Answered    []umaas.RequestView
+	Others      []umaas.DelegatedRequest // what waits with those for whom this person answers
+}
+
+// asker is what one party has waiting: the newest request, the others folded under it (SEC-46).
+type asker struct {
+	First umaas.RequestView
+	More  []umaas.RequestView
+}
+
+// byParty groups requests by who asks, newest first.
+func byParty(list []umaas.RequestView) []asker {
+	var out []asker
+	for _, r := range list {
+		i := slices.IndexFunc(out, func(a asker) bool { return a.First.Party.Account == r.Party.Account })
+		if i < 0 {
+			out = append(out, asker{First: r})
+		} else {
+			out[i].More = append(out[i].More, r)
+		}
+	}
+	return out
 }
 
 const maxStrangers = 20
 
 func (s *Site) requests(v *visit) error {
-	list, err := s.Service.Inbox(v.Request.Context(), v.owner(), umaas.Key{})
+	list, err := v.acts().Inbox(v.Request.Context(), umaas.Key{})
 	if err != nil {
 		return err
 	}
 	var d requestsView
+	var waiting []umaas.RequestView
 	for _, r := range list {
 		switch {
+		case r.EmergencyNotice():
+			d.Emergencies = append(d.Emergencies, r)
 		case !s.waits(r):
 			d.Answered = append(d.Answered, r)
 		case stranger(r):
@@ -34,7 +60,13 @@ func (s *Site) requests(v *visit) error {
 				d.Strangers = append(d.Strangers, r)
 			}
 		default:
-			d.Waiting = append(d.Waiting, r)
+			waiting = append(waiting, r)
+		}
+	}
+	d.Waiting = byParty(waiting)
+	if v.principal == nil {
+		if d.Others, err = s.Service.DelegatedInbox(v.Request.Context(), v.person.ID); err != nil {
+			return err
 		}
 	}
 	return s.render(v, http.StatusOK, "requests", frame{Title: "requests.title", Here: "requests"}, d)
@@ -52,7 +84,7 @@ func stranger(r umaas.RequestView) bool {
 
 // waiting counts for the menu: known and checked senders only (PG-11, SEC-46).
 func (v *visit) waiting() int {
-	list, err := v.site.Service.Inbox(v.Request.Context(), v.owner(), umaas.Key{})
+	list, err := v.acts().Inbox(v.Request.Context(), umaas.Key{})
 	if err != nil {
 		return 0 // the page itself will say what is wrong
 	}
@@ -75,6 +107,8 @@ type requestView struct {
 	Heading []segment // the sentence "{who} asks to see your allergies"
 	Preview preview
 	Silent  string
+	Stated  []stated
+	undoBar
 	answers
 }
 
@@ -107,7 +141,9 @@ func (s *Site) ownRequest(v *visit) (umaas.RequestView, error) {
 	if err != nil {
 		return umaas.RequestView{}, errors.Join(errNoPage, err)
 	}
-	return s.Service.RequestView(v.Request.Context(), v.owner(), key)
+	r, err := v.acts().RequestView(v.Request.Context(), key)
+	r.Records = v.worded(r.Records)
+	return r, err
 }
 
 func (s *Site) drawRequest(v *visit, status int, r umaas.RequestView, a answers, p preview) error {
@@ -116,9 +152,14 @@ func (s *Site) drawRequest(v *visit, status int, r umaas.RequestView, a answers,
 	if err != nil {
 		return err
 	}
+	said, err := s.statedOf(v, r.Party.Claims)
+	if err != nil {
+		return err
+	}
 	d := requestView{
+		Stated:      said,
 		RequestView: r, Heading: heading, Token: v.formToken("request "+r.Key.String(), r.Digest), Blocks: recordsOf(r.Records, a.Ticked), Ends: requestEnds,
-		Open: s.waits(r), Preview: p, Silent: v.form.Get("silent"), answers: a,
+		Open: s.waits(r), Preview: p, Silent: v.form.Get("silent"), undoBar: s.undoBarOf(v, r), answers: a,
 	}
 	return s.render(v, status, "request", frame{Title: "request.page", Here: "requests", IsError: len(a.Problems) > 0}, d)
 }
@@ -156,7 +197,7 @@ func (s *Site) preview(v *visit, r umaas.RequestView, items []string) preview {
 	}
 	ctx, cancel := context.WithTimeout(v.Request.Context(), previewTime)
 	defer cancel()
-	counts, err := s.Service.Preview(ctx, v.owner(), r.Key, items)
+	counts, err := v.acts().Preview(ctx, r.Key, items)
 	if err != nil {
 		s.Logger.InfoContext(ctx, "preview", "request_id", v.requestID(), "error", err)
 		p.Failed = true
@@ -234,9 +275,13 @@ func (s *Site) answerRequest(v *visit) error {
 }
 
 func (s *Site) sendAnswer(v *visit, r umaas.RequestView, answer umaas.RequestAnswer) error {
-	_, err := s.Service.AnswerRequest(v.Request.Context(), v.owner(), r.Key, answer, v.requestID())
+	_, err := v.acts().AnswerRequest(v.Request.Context(), r.Key, answer, v.requestID())
 	if errors.Is(err, umaas.ErrChanged) {
-		return v.seeOther("/me/requests/" + r.Key.String())
+		return v.seeOther(v.me() + "/requests/" + r.Key.String())
+	}
+	if errors.Is(err, umaas.ErrOwnInterest) {
+		v.leaveNotice("own-interest")
+		return v.seeOther(v.me() + "/requests/" + r.Key.String())
 	}
 	if err != nil {
 		return err
@@ -246,7 +291,7 @@ func (s *Site) sendAnswer(v *visit, r umaas.RequestView, answer umaas.RequestAns
 	} else {
 		v.leaveNotice("denied")
 	}
-	return v.seeOther("/me/requests/" + r.Key.String())
+	return v.seeOther(v.me() + "/requests/" + r.Key.String())
 }
 
 func keysOf(m map[string]bool) []string {

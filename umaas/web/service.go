@@ -3,7 +3,6 @@ package web
 import (
 	"context"
 	"net/url"
-	"time"
 
 	"github.com/umaas/umaas/umaas"
 	"github.com/umaas/umaas/umaas/signin"
@@ -13,13 +12,11 @@ import (
 type Service interface {
 	Sessions
 	Flows
-	Inbox
-	Sharing
+	Owning
+	Invited
 	Asking
 	Memory
 	Identities
-	History(ctx context.Context, owner umaas.AccountID, before umaas.Key, limit int) ([]umaas.HistoryEntry, error)
-	Home(ctx context.Context, owner umaas.AccountID) (umaas.HomeView, error)
 }
 
 // Sessions finds and ends sign-ins.
@@ -58,22 +55,19 @@ type Identities interface {
 	Unlink(ctx context.Context, account umaas.AccountID, id, requestID string) error
 }
 
-// Inbox is the owner's side of requests.
-type Inbox interface {
-	Inbox(ctx context.Context, owner umaas.AccountID, before umaas.Key) ([]umaas.RequestView, error)
-	RequestView(ctx context.Context, owner umaas.AccountID, key umaas.Key) (umaas.RequestView, error)
-	Preview(ctx context.Context, owner umaas.AccountID, key umaas.Key, items []string) (map[string]int, error)
-	AnswerRequest(ctx context.Context, owner umaas.AccountID, key umaas.Key, a umaas.RequestAnswer, requestID string) (umaas.RequestView, error)
+// Owning is the owner's side: requests, shares, invitations, delegations and history, always of one owner named by the caller.
+type Owning interface {
+	Acting(actor, owner umaas.AccountID) umaas.Acting
+	ActingFor(ctx context.Context, actor umaas.AccountID) ([]umaas.DelegationView, error)
+	DelegatedInbox(ctx context.Context, actor umaas.AccountID) ([]umaas.DelegatedRequest, error)
+	ResignDelegation(ctx context.Context, actor, owner umaas.AccountID, id umaas.PolicyID, requestID string) (umaas.Effect, error)
+	TrustedIssuers(ctx context.Context, after string, limit int) ([]umaas.TrustedIssuer, error)
 }
 
-// Sharing is the owner's side of shares.
-type Sharing interface {
-	Shares(ctx context.Context, owner umaas.AccountID) ([]umaas.ShareView, error)
-	Share(ctx context.Context, owner umaas.AccountID, id umaas.PolicyID) (umaas.ShareView, error)
-	CreateShare(ctx context.Context, owner umaas.AccountID, n umaas.NewShare, requestID string) (umaas.PolicyID, error)
-	NarrowShare(ctx context.Context, owner umaas.AccountID, id umaas.PolicyID, items []string, until time.Time, requestID string) error
-	StopShare(ctx context.Context, owner umaas.AccountID, id umaas.PolicyID, requestID string) (umaas.ShareView, error)
-	Shareable(ctx context.Context, owner umaas.AccountID) ([]umaas.RecordView, error)
+// Invited is the side of somebody who holds the link of an invitation.
+type Invited interface {
+	OpenInvitation(ctx context.Context, handle string, sess *umaas.Session) (umaas.InvitationOffer, error)
+	AcceptInvitation(ctx context.Context, handle string, sess umaas.Session, digest, requestID string) error
 }
 
 // Asking is the requesting party's own list.

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"errors"
 	"net/http"
 	"time"
 
@@ -22,9 +23,12 @@ type shareRow struct {
 const soon = 14 * 24 * time.Hour
 
 func (s *Site) sharing(v *visit) error {
-	shares, err := s.Service.Shares(v.Request.Context(), v.owner())
+	shares, err := v.acts().Shares(v.Request.Context())
 	if err != nil {
 		return err
+	}
+	for i := range shares {
+		shares[i].Records = v.worded(shares[i].Records)
 	}
 	return s.render(v, http.StatusOK, "sharing", frame{Title: "sharing.title", Here: "sharing"}, s.sortShares(shares))
 }
@@ -77,16 +81,29 @@ type shareView struct {
 	Blocks []record
 	Live   bool
 	Token  string
+	Stop   string // token of the one tap that stops it
+	Again  string // token of "share it again", "" where that is not possible
+	Effect umaas.Effect
+	Stay   []string        // change: purposes to choose from
+	Chosen map[string]bool // of them
 	Ends   []string
 	answers
 }
 
 func (s *Site) ownShare(v *visit) (shareView, error) {
-	share, err := s.Service.Share(v.Request.Context(), v.owner(), umaas.PolicyID(v.Param("id")))
+	share, err := v.acts().Share(v.Request.Context(), umaas.PolicyID(v.Param("id")))
 	if err != nil {
 		return shareView{}, err
 	}
-	return shareView{shareRow: s.rowOf(share), Blocks: recordsOf(share.Records, nil), Live: share.InForce(s.Now())}, nil
+	share.Records = v.worded(share.Records)
+	d := shareView{shareRow: s.rowOf(share), Blocks: recordsOf(share.Records, nil), Live: share.InForce(s.Now()), Effect: share.Stopped()}
+	switch {
+	case d.Live:
+		d.Stop = v.formToken("stop "+string(d.ID), "")
+	case s.restorable(share):
+		d.Again = v.formToken("restore "+string(d.ID), "")
+	}
+	return d, nil
 }
 
 func (s *Site) share(v *visit) error {
@@ -103,7 +120,9 @@ func (s *Site) stopPage(v *visit) error {
 	if err != nil {
 		return err
 	}
-	d.Token = v.formToken("stop "+string(d.ID), "")
+	if !d.Live {
+		return v.seeOther(v.me() + "/sharing/" + string(d.ID))
+	}
 	return s.render(v, http.StatusOK, "stop", frame{Title: "stop.page", Here: "sharing"}, d)
 }
 
@@ -116,11 +135,11 @@ func (s *Site) stop(v *visit) error {
 	if err := v.checkToken("stop "+string(id), ""); err != nil {
 		return err
 	}
-	if _, err := s.Service.StopShare(v.Request.Context(), v.owner(), id, v.requestID()); err != nil {
+	if _, _, err := v.acts().StopShare(v.Request.Context(), id, v.requestID()); err != nil {
 		return err
 	}
 	v.leaveNotice("stopped")
-	return v.seeOther("/me/sharing/" + string(id))
+	return v.seeOther(v.me() + "/sharing/" + string(id))
 }
 
 // changeEnds: "keep" leaves the end as it is; an end is only ever brought forward here (PG-09).
@@ -140,32 +159,45 @@ func (s *Site) changePage(v *visit) error {
 
 func (s *Site) drawChange(v *visit, status int, d shareView, a answers) error {
 	if !d.Live {
-		return v.seeOther("/me/sharing/" + string(d.ID))
+		return v.seeOther(v.me() + "/sharing/" + string(d.ID))
 	}
 	d.answers, d.Ends = a, changeEnds
+	if d.Stay = d.Purposes; len(d.Stay) == 0 {
+		d.Stay = sharePurposes
+	}
+	d.Chosen = map[string]bool{}
+	for _, p := range d.Purposes {
+		d.Chosen[p] = v.form == nil
+	}
+	for _, p := range v.form["purpose"] {
+		d.Chosen[p] = true
+	}
 	d.Blocks = recordsOf(d.Records, a.Ticked)
-	d.Token = v.formToken("change "+string(d.ID), "")
+	d.Token = v.formToken("change "+string(d.ID), d.Version())
 	return s.render(v, status, "change", frame{Title: "change.page", Here: "sharing", IsError: len(a.Problems) > 0}, d)
 }
 
 // change narrows at once. The core refuses anything wider.
 func (s *Site) change(v *visit) error {
-	if err := v.readForm(untilFields, "item"); err != nil {
+	if err := v.readForm(append([]string{"digest"}, untilFields...), "item", "purpose"); err != nil {
 		return err
 	}
 	d, err := s.ownShare(v)
 	if err != nil {
 		return err
 	}
-	if err := v.checkToken("change "+string(d.ID), ""); err != nil {
+	if err := v.checkToken("change "+string(d.ID), v.form.Get("digest")); err != nil {
 		return err
 	}
 	if !d.Live {
-		return v.seeOther("/me/sharing/" + string(d.ID))
+		return v.seeOther(v.me() + "/sharing/" + string(d.ID))
 	}
 	a := v.answers()
 	if len(a.Ticked) == 0 {
 		a.Problems = append(a.Problems, problem{"items", "problem.nothing-left"})
+	}
+	if len(d.Purposes) > 0 && len(v.form["purpose"]) == 0 {
+		a.Problems = append(a.Problems, problem{"purpose", "problem.purpose-left"})
 	}
 	var end time.Time // zero keeps the end
 	if a.Until != "keep" {
@@ -179,9 +211,14 @@ func (s *Site) change(v *visit) error {
 	if len(a.Problems) > 0 {
 		return s.drawChange(v, http.StatusUnprocessableEntity, d, a)
 	}
-	if err := s.Service.NarrowShare(v.Request.Context(), v.owner(), d.ID, v.form["item"], end, v.requestID()); err != nil {
+	narrow := umaas.Narrowing{ByItems: true, Items: v.form["item"], Until: end, Purposes: v.form["purpose"], Version: v.form.Get("digest")}
+	switch _, err := v.acts().NarrowShare(v.Request.Context(), d.ID, narrow, v.requestID()); {
+	case errors.Is(err, umaas.ErrChanged): // in another window meanwhile (SEC-47)
+		a.Problems = []problem{{"", "problem.changed"}}
+		return s.drawChange(v, http.StatusConflict, d, a)
+	case err != nil:
 		return err
 	}
 	v.leaveNotice("changed")
-	return v.seeOther("/me/sharing/" + string(d.ID))
+	return v.seeOther(v.me() + "/sharing/" + string(d.ID))
 }

@@ -19,13 +19,14 @@ type signInView struct {
 	Cancel   string         // token of the way out of a flow
 	To       string
 	Login    string
+	Hint     string // text key: why to sign in, outside a flow
 	Issuers  []umaas.SignInIssuer
 	Away     string // token of the forms that lead to issuers
 	Problems []problem
 }
 
 // returnable are the pages a sign-in may lead back to: our own, read only (SEC-101: no open redirect).
-var returnable = regexp.MustCompile(`^/me(/[A-Za-z0-9_-]{1,64}){0,2}$`)
+var returnable = regexp.MustCompile(`^/(me|for/[A-Za-z0-9_-]{1,64})(/[A-Za-z0-9_-]{1,64}){0,2}$|^/invite$`)
 
 func (s *Site) loginPage(v *visit) error {
 	if v.session != nil {
@@ -118,6 +119,9 @@ func (s *Site) again(v *visit, status int, d signInView) error {
 	}
 	if !returnable.MatchString(d.To) {
 		d.To = ""
+	}
+	if d.To == "/invite" {
+		d.Hint = "invite.signin"
 	}
 	return s.drawSignIn(v, status, d)
 }

@@ -83,9 +83,12 @@ func (t texts) say(key string, pairs ...any) ([]segment, error) {
 		if !closed || !given {
 			return nil, fmt.Errorf("text %q: no value for {%s}", key, placeholder)
 		}
-		if n, foreign := value.(Name); foreign {
-			out = append(out, segment{Text: string(n), Foreign: true})
-		} else {
+		switch value := value.(type) {
+		case Name:
+			out = append(out, segment{Text: string(value), Foreign: true})
+		case []segment: // a phrase that was worded before
+			out = append(out, value...)
+		default:
 			out = append(out, segment{Text: fmt.Sprint(value)})
 		}
 		pattern = after

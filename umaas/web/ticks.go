@@ -1,6 +1,8 @@
 package web
 
 import (
+	"slices"
+
 	"github.com/umaas/umaas/umaas"
 )
 
@@ -9,6 +11,9 @@ type record struct {
 	Label  string
 	Blocks []block
 }
+
+// Any reports a ticked line.
+func (r record) Any() bool { return slices.ContainsFunc(r.Blocks, block.Any) }
 
 // block is a heading with its lines. More are folded when there are many (TX-05), except where attention is due.
 type block struct {
@@ -19,12 +24,8 @@ type block struct {
 
 // Any reports a ticked line: such a block is never folded.
 func (b block) Any() bool {
-	for _, r := range b.Rows {
-		if r.Ticked {
-			return true
-		}
-	}
-	return false
+	ticked := func(r row) bool { return r.Ticked }
+	return slices.ContainsFunc(b.Rows, ticked) || slices.ContainsFunc(b.More, ticked)
 }
 
 // row is one tick.

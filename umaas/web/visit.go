@@ -14,13 +14,14 @@ import (
 // visit is one request with the person who made it.
 type visit struct {
 	*gin.Context
-	site    *Site
-	cookie  string         // value of the session cookie when it is good
-	session *umaas.Session // nil: nobody is signed in
-	person  *umaas.Account
-	form    url.Values // set by the reading of the form
-	fresh   string     // value of the form cookie set by this answer
-	extra   string     // a source for form-action (PS-02)
+	site      *Site
+	cookie    string         // value of the session cookie when it is good
+	session   *umaas.Session // nil: nobody is signed in
+	person    *umaas.Account
+	principal *principal // for whom the person acts; nil: herself
+	form      url.Values // set by the reading of the form
+	fresh     string     // value of the form cookie set by this answer
+	extra     string     // a source for form-action (PS-02)
 }
 
 // page answers a visit or returns an error, never both.
@@ -30,7 +31,7 @@ type page func(*visit) error
 func (s *Site) page(h page) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		v := &visit{Context: c, site: s}
-		s.headers(c.Writer.Header(), strings.HasPrefix(c.FullPath(), s.Base+"/me"))
+		s.headers(c.Writer.Header(), strings.HasPrefix(c.FullPath(), s.Base+"/me") || strings.HasPrefix(c.FullPath(), s.Base+"/for/"))
 		err := v.findSession()
 		if err == nil {
 			err = h(v)
@@ -104,5 +105,3 @@ func (v *visit) dropCookie(name string) {
 }
 
 func (v *visit) requestID() string { return v.Writer.Header().Get("X-Request-Id") }
-
-func (v *visit) owner() umaas.AccountID { return v.person.ID }

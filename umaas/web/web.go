@@ -17,8 +17,10 @@ type Config struct {
 	Service  Service
 	SignIn   SignIn
 	Upstream Upstream // nil: people sign in here alone
+	Consents Consents // nil: shares neither leave nor come as files
 
-	Base string // path of the issuer, "" for none: all addresses begin with it
+	Issuer string // this server's address, as links to it begin; "" takes no invitations
+	Base   string // path of the issuer, "" for none: all addresses begin with it
 
 	// Cookie names. With Secure they must begin with "__Host-" (PS-10); on loopback http every role of a machine has names
 	// of its own, because cookies ignore ports. BrowserCookie is the one the authorization and claims endpoints set.
@@ -103,23 +105,50 @@ func (s *Site) Mount(r gin.IRouter) {
 	do("/flow/:id/cancel", s.cancelFlow)
 	do("/flow/:id/switch", s.switchPerson)
 
-	see("/me", s.signedIn(s.home))
-	see("/me/requests", s.signedIn(s.requests))
-	see("/me/requests/:key", s.signedIn(s.request))
-	do("/me/requests/:key", s.signedIn(s.answerRequest))
-	see("/me/sharing", s.signedIn(s.sharing))
-	see("/me/sharing/:id", s.signedIn(s.share))
-	see("/me/sharing/:id/stop", s.signedIn(s.stopPage))
-	do("/me/sharing/:id/stop", s.signedIn(s.stop))
-	see("/me/sharing/:id/change", s.signedIn(s.changePage))
-	do("/me/sharing/:id/change", s.signedIn(s.change))
-	see("/me/share", s.signedIn(s.newSharePage))
-	do("/me/share", s.signedIn(s.newShare))
-	see("/me/history", s.signedIn(s.history))
+	see("/invite", s.invitePage)
+	see("/invite/:handle", s.openInvite)
+	do("/invite", s.acceptInvite)
+
+	s.mountOwner("/me", s.signedIn, see, do)
+	s.mountOwner("/for/:owner", s.forSomebody, see, do)
+
+	see("/me/people", s.signedIn(s.people))
+	see("/me/people/new", s.signedIn(s.delegatePage))
+	do("/me/people/new", s.signedIn(s.delegate))
+	do("/me/people/:id/end", s.signedIn(s.endDelegation))
+	do("/me/people/:id/:entry/resign", s.signedIn(s.resign))
 	see("/me/asked", s.signedIn(s.asked))
 	see("/me/sign-in", s.signedIn(s.signIns))
 	do("/me/sign-in/unlink", s.signedIn(s.unlink))
 	see("/me/remembered", s.signedIn(s.remembered))
 	do("/me/remembered/:key/forget", s.signedIn(s.forget))
 	do("/me/asked/:key/withdraw", s.signedIn(s.withdraw))
+}
+
+// mountOwner adds the owner's pages, for herself and for who acts for her.
+func (s *Site) mountOwner(me string, as func(page) page, see, do func(string, page)) {
+	see(me, as(s.home))
+	see(me+"/requests", as(s.requests))
+	see(me+"/requests/:key", as(s.request))
+	do(me+"/requests/:key", as(s.answerRequest))
+	do(me+"/requests/:key/undo", as(s.undoAnswer))
+	do(me+"/requests/:key/end", as(s.endEmergency))
+	see(me+"/sharing", as(s.sharing))
+	see(me+"/sharing/import", as(s.importPage))
+	do(me+"/sharing/import", as(s.takeIn))
+	see(me+"/sharing/export", as(s.exportShares))
+	see(me+"/sharing/:id", as(s.share))
+	see(me+"/sharing/:id/file", as(s.exportShare))
+	see(me+"/sharing/:id/stop", as(s.stopPage))
+	do(me+"/sharing/:id/stop", as(s.stop))
+	do(me+"/sharing/:id/restore", as(s.restore))
+	see(me+"/sharing/:id/change", as(s.changePage))
+	do(me+"/sharing/:id/change", as(s.change))
+	see(me+"/share", as(s.newSharePage))
+	do(me+"/share", as(s.newShare))
+	see(me+"/history", as(s.history))
+	see(me+"/history/export", as(s.exportHistory))
+	see(me+"/invitations", as(s.invitations))
+	see(me+"/invitations/:key", as(s.invitation))
+	do(me+"/invitations/:key/end", as(s.uninvite))
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/umaas/umaas/umaas"
+	"github.com/umaas/umaas/umaas/fhirview"
 	"github.com/umaas/umaas/umaas/httpapi"
 	"github.com/umaas/umaas/umaas/keys"
 	"github.com/umaas/umaas/umaas/policy"
@@ -134,7 +135,7 @@ func (w *world) serve() {
 	upstream, err := signin.NewUpstream(signin.UpstreamConfig{Trips: w.core, Issuer: w.server.URL, HTTP: http.DefaultClient, Now: w.now, Logger: log})
 	w.must(err)
 	site, err := web.New(web.Config{
-		Service: w.core, SignIn: in, Upstream: upstream, SessionCookie: "as", BrowserCookie: "as-flow", DeploymentName: "Health Keys", Help: "call 555 0100",
+		Service: w.core, SignIn: in, Upstream: upstream, Consents: fhirview.View{Core: w.core, Issuer: w.server.URL, Now: w.now}, Issuer: w.server.URL, SessionCookie: "as", BrowserCookie: "as-flow", DeploymentName: "Health Keys", Help: "call 555 0100",
 		CSRFKey: make([]byte, 32), Now: w.now, Random: rand.Reader, Logger: log,
 	})
 	w.must(err)
@@ -285,4 +286,20 @@ func (w *world) submitted(purpose, note string) string {
 		w.t.Fatalf("redeem: %q", code)
 	}
 	return next
+}
+
+// item is the id of a line of the record, by its words as the owner reads them.
+func (w *world) item(words string) string {
+	w.t.Helper()
+	records, err := w.core.Shareable(w.t.Context(), w.alice.ID)
+	w.must(err)
+	for _, r := range records {
+		for _, i := range r.Items {
+			if i.Words == words {
+				return i.ID
+			}
+		}
+	}
+	w.t.Fatalf("nothing to share is called %q", words)
+	return ""
 }

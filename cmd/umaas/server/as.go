@@ -164,8 +164,9 @@ func pages(ctx context.Context, c ASConfig, core *umaas.Service, st *store.Store
 	if err != nil {
 		return nil, err
 	}
+	consents := fhirview.View{Core: core, Issuer: c.Issuer, Now: c.Now}
 	site, err := web.New(web.Config{
-		Service: core, SignIn: sign, Upstream: upstream, Base: u.Path, SessionCookie: session, BrowserCookie: browser, Secure: secure,
+		Service: core, Consents: consents, SignIn: sign, Upstream: upstream, Issuer: c.Issuer, Base: u.Path, SessionCookie: session, BrowserCookie: browser, Secure: secure,
 		DeploymentName: c.Name, CSRFKey: csrf, Now: c.Now, Random: rand.Reader, Logger: c.Logger,
 	})
 	if err != nil {
@@ -173,7 +174,7 @@ func pages(ctx context.Context, c ASConfig, core *umaas.Service, st *store.Store
 	}
 	gin.SetMode(gin.ReleaseMode)       // its debug mode prints the route table
 	return httpapi.New(httpapi.Config{ //nolint:contextcheck // requests bring their own
-		Service: core, Pages: site, Consents: fhirview.View{Core: core, Issuer: c.Issuer, Now: c.Now}, Issuer: c.Issuer, BrowserCookie: browser, Certificates: c.Certificates, Limits: c.Rates,
+		Service: core, Pages: site, Consents: consents, Issuer: c.Issuer, BrowserCookie: browser, Certificates: c.Certificates, Limits: c.Rates,
 		Now: c.Now, Random: rand.Reader, Logger: c.Logger,
 	})
 }

@@ -19,5 +19,24 @@ for (const button of document.querySelectorAll("[data-choose-all]")) {
   });
 }
 
+// Copy what stands beside the button.
+for (const button of document.querySelectorAll("[data-copy]")) {
+  if (!navigator.clipboard) break;
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
+    document.getElementById("copied").textContent = button.dataset.done;
+  });
+}
+
+// A file is read here and sent as text.
+for (const field of document.querySelectorAll("[data-file]")) {
+  field.hidden = false;
+  field.querySelector("input").addEventListener("change", async (event) => {
+    const [file] = event.target.files;
+    if (file) document.getElementById(field.dataset.file).value = await file.text();
+  });
+}
+
 // After errors the summary has the focus (AX-02).
 document.getElementById("problems")?.focus();
