@@ -39,6 +39,10 @@ func (g *Guardian) Finish(ctx context.Context, u User, path string, response url
 	}
 	to := Owner{Issuer: id.Issuer, User: UserKey(id.Issuer, id.Subject)}
 	if to.User != u.Key {
+		// The job first: if this process dies after the link, the job finds an account that guards nothing and lets it go.
+		if err := g.cfg.Registrar.review(ctx, to); err != nil {
+			return err
+		}
 		if err := g.cfg.State.LinkAccount(ctx, to, u.Key); errors.Is(err, ErrTaken) {
 			return guardFail(GuardTaken, err)
 		} else if err != nil {
@@ -99,6 +103,8 @@ func (g *Guardian) move(ctx context.Context, u User, to Owner) error {
 		g.cfg.Logger.InfoContext(ctx, "another authorization server guards a record now", "issuer", to.Issuer)
 		g.runDue(ctx)
 		return nil
+	case errors.Is(err, ErrTaken):
+		return guardFail(GuardHeld, err)
 	case errors.Is(err, ErrBusy):
 		return guardFail(GuardWorking, err)
 	case errors.Is(err, ErrNoPAT) && to == homeOwner(u):

@@ -164,8 +164,8 @@ func (r *Registrar) dropEvents(ctx context.Context, o Owner) error {
 // Move gives everything of a person from one account to another, in this order: the record's set and access(u,*) are
 // registered at the new authorization server; one step in state makes the new account the guard; the sets at the old one
 // are due for removal; the remaining access sets follow. Until that one step the old guard is in force, from it on the new
-// one. Whatever fails before leaves everything as it was. Errors: ErrNoPAT, ErrUnreachable, ErrBusy, *uma.Error of the new
-// server.
+// one. Whatever fails before leaves everything as it was. Errors: ErrNoPAT, ErrUnreachable, ErrBusy, ErrTaken where another account that is the same
+// patient holds the record, *uma.Error of the new server.
 func (r *Registrar) Move(ctx context.Context, u User, to Owner) error {
 	from, err := r.guard(ctx, u)
 	if err != nil {
@@ -179,8 +179,8 @@ func (r *Registrar) Move(ctx context.Context, u User, to Owner) error {
 		return fmt.Errorf("move: %w: she has no record here", ErrNotKept)
 	}
 	// If this process dies in between, the job finds out who guards and cleans up after the other.
-	if err := r.cfg.State.PutJob(ctx, Job{Owner: to, Verify: true, Due: r.cfg.Now().Add(workLease)}); err != nil {
-		return fmt.Errorf("queue reconciliation: %w", err)
+	if err := r.review(ctx, to); err != nil {
+		return err
 	}
 	if err := r.switchOver(ctx, u, from, to, patient); err != nil {
 		return err
@@ -189,6 +189,14 @@ func (r *Registrar) Move(ctx context.Context, u User, to Owner) error {
 		return err
 	}
 	return r.tellMoved(ctx, to, patient)
+}
+
+// review has an account looked at in a while, whatever becomes of the work that begins now.
+func (r *Registrar) review(ctx context.Context, o Owner) error {
+	if err := r.cfg.State.PutJob(ctx, Job{Owner: o, Verify: true, Due: r.cfg.Now().Add(workLease)}); err != nil {
+		return fmt.Errorf("queue reconciliation: %w", err)
+	}
+	return nil
 }
 
 // switchOver holds the work of both accounts, so that no reconciliation of either runs in between.
