@@ -60,6 +60,7 @@ const (
 	lookupsAtOnce = 10
 	lookupEvery   = time.Minute
 	moveLimit     = 45 * time.Second
+	moveSoon      = 5 * time.Second
 )
 
 // GuardError is a step that did not come about. Nothing has changed. Code is one of the constants below.

@@ -96,12 +96,16 @@ func (g *Guardian) response(ctx context.Context, u User, path string, response u
 }
 
 func (g *Guardian) move(ctx context.Context, u User, to Owner) error {
-	err := g.cfg.Registrar.Move(ctx, u, to)
+	from, err := g.cfg.Registrar.guard(ctx, u)
+	if err != nil {
+		return err
+	}
+	err = g.cfg.Registrar.Move(ctx, u, to)
 	var refused *uma.Error
 	switch {
 	case err == nil:
 		g.cfg.Logger.InfoContext(ctx, "another authorization server guards a record now", "issuer", to.Issuer)
-		g.runDue(ctx)
+		g.runDue(ctx, from, to)
 		return nil
 	case errors.Is(err, ErrTaken):
 		return guardFail(GuardHeld, err)
@@ -118,9 +122,12 @@ func (g *Guardian) move(ctx context.Context, u User, to Owner) error {
 	}
 }
 
-// runDue starts on what the switch made due, so that a person sees it soon; what fails is tried again by the queue.
-func (g *Guardian) runDue(ctx context.Context) {
-	if _, err := g.cfg.Registrar.RunDue(ctx); err != nil {
+// runDue starts on what the switch made due for the two accounts, so that a person sees it soon; what is not done within a
+// moment goes on in the queue.
+func (g *Guardian) runDue(ctx context.Context, accounts ...Owner) {
+	ctx, cancel := context.WithTimeout(ctx, moveSoon)
+	defer cancel()
+	if _, err := g.cfg.Registrar.runDueOf(ctx, accounts); err != nil {
 		g.cfg.Logger.InfoContext(ctx, "reconciliation after a switch goes on later", "err", err)
 	}
 }

@@ -90,9 +90,9 @@ func (r *Registrar) retire(ctx context.Context, o Owner) error {
 			break
 		}
 	}
-	err := r.clear(ctx, o)
+	err := r.removals(ctx, o)
 	if err == nil {
-		err = r.removals(ctx, o)
+		err = r.clear(ctx, o)
 	}
 	if err != nil && !errors.Is(err, ErrNoPAT) {
 		return err
@@ -101,7 +101,7 @@ func (r *Registrar) retire(ctx context.Context, o Owner) error {
 	return errors.Join(err, r.letGo(ctx, o))
 }
 
-// clear deletes whatever the account still has at its authorization server, also what a run that broke off left there.
+// clear deletes what a run that broke off left at the account's authorization server.
 func (r *Registrar) clear(ctx context.Context, o Owner) error {
 	var ids []string
 	err := r.cfg.Tokens.With(ctx, o, func(c *asclient.Client, pat string) (err error) {
@@ -111,12 +111,7 @@ func (r *Registrar) clear(ctx context.Context, o Owner) error {
 	if err != nil {
 		return err
 	}
-	for _, id := range ids {
-		if err := r.delete(ctx, o, id); err != nil {
-			return err
-		}
-	}
-	return nil
+	return r.leftovers(ctx, o, ids, r.delete)
 }
 
 func (r *Registrar) letGo(ctx context.Context, o Owner) error {
