@@ -59,6 +59,7 @@ var guardTexts = map[string]string{
 	rs.GuardTooMany:   "Too many tries. Wait a minute.",
 	rs.GuardTooOld:    "This step is too old or was already used. Nothing was changed. Start again.",
 	rs.GuardSaidNo:    "You did not let us ask there. Nothing was changed.",
+	rs.GuardHeld:      "Another account here holds this record. The people who run this server can put that right. Nothing was changed.",
 	rs.GuardTaken:     "Your account there belongs to somebody else here. Nothing was changed.",
 	rs.GuardSignIn:    "Sign out and sign in again, then try once more. Nothing was changed.",
 	rs.GuardWorking:   "We are just working on your record. Nothing was changed. Try again in a few minutes.",

@@ -60,6 +60,7 @@ const (
 	lookupsAtOnce = 10
 	lookupEvery   = time.Minute
 	moveLimit     = 45 * time.Second
+	moveSoon      = 5 * time.Second
 )
 
 // GuardError is a step that did not come about. Nothing has changed. Code is one of the constants below.
@@ -85,6 +86,7 @@ const (
 	GuardTooOld    = "too_old"   // the step is unknown, used, or began elsewhere
 	GuardSaidNo    = "said_no"   // she did not consent there
 	GuardTaken     = "taken"     // her account there is another person's here
+	GuardHeld      = "held"      // another account holds the record
 	GuardSignIn    = "sign_in"   // her own account's token has ended: she must sign in again
 	GuardWorking   = "working"   // her sets are just being worked on
 	GuardImpatient = "impatient" // it did not register everything in time
@@ -111,6 +113,11 @@ const (
 func (g *Guardian) Find(ctx context.Context, u User, typed string) (handle string, err error) {
 	if u.Patient() == "" {
 		return "", guardFail(GuardNoRecord, errors.New("no record of her own"))
+	}
+	if other, err := g.heldByAnother(ctx, u); err != nil {
+		return "", err
+	} else if other {
+		return "", guardFail(GuardHeld, ErrTaken)
 	}
 	if !g.tries.limiter(u.Key).AllowN(g.cfg.Now(), 1) {
 		return "", guardFail(GuardTooMany, errors.New("look-ups"))

@@ -39,6 +39,10 @@ func (g *Guardian) Finish(ctx context.Context, u User, path string, response url
 	}
 	to := Owner{Issuer: id.Issuer, User: UserKey(id.Issuer, id.Subject)}
 	if to.User != u.Key {
+		// The job first: if this process dies after the link, the job finds an account that guards nothing and lets it go.
+		if err := g.cfg.Registrar.review(ctx, to); err != nil {
+			return err
+		}
 		if err := g.cfg.State.LinkAccount(ctx, to, u.Key); errors.Is(err, ErrTaken) {
 			return guardFail(GuardTaken, err)
 		} else if err != nil {
@@ -92,13 +96,19 @@ func (g *Guardian) response(ctx context.Context, u User, path string, response u
 }
 
 func (g *Guardian) move(ctx context.Context, u User, to Owner) error {
-	err := g.cfg.Registrar.Move(ctx, u, to)
+	from, err := g.cfg.Registrar.guard(ctx, u)
+	if err != nil {
+		return err
+	}
+	err = g.cfg.Registrar.Move(ctx, u, to)
 	var refused *uma.Error
 	switch {
 	case err == nil:
 		g.cfg.Logger.InfoContext(ctx, "another authorization server guards a record now", "issuer", to.Issuer)
-		g.runDue(ctx)
+		g.runDue(ctx, from, to)
 		return nil
+	case errors.Is(err, ErrTaken):
+		return guardFail(GuardHeld, err)
 	case errors.Is(err, ErrBusy):
 		return guardFail(GuardWorking, err)
 	case errors.Is(err, ErrNoPAT) && to == homeOwner(u):
@@ -112,9 +122,12 @@ func (g *Guardian) move(ctx context.Context, u User, to Owner) error {
 	}
 }
 
-// runDue starts on what the switch made due, so that a person sees it soon; what fails is tried again by the queue.
-func (g *Guardian) runDue(ctx context.Context) {
-	if _, err := g.cfg.Registrar.RunDue(ctx); err != nil {
+// runDue starts on what the switch made due for the two accounts, so that a person sees it soon; what is not done within a
+// moment goes on in the queue.
+func (g *Guardian) runDue(ctx context.Context, accounts ...Owner) {
+	ctx, cancel := context.WithTimeout(ctx, moveSoon)
+	defer cancel()
+	if _, err := g.cfg.Registrar.runDueOf(ctx, accounts); err != nil {
 		g.cfg.Logger.InfoContext(ctx, "reconciliation after a switch goes on later", "err", err)
 	}
 }

@@ -34,9 +34,28 @@ type OtherPerson struct {
 	Allowed                  bool
 }
 
-// View reads it. ErrNotKept: she has no record of her own here.
+// heldByAnother reports whether another account that is the same patient holds her record: the first one keeps it, and the
+// administrator decides between them.
+func (g *Guardian) heldByAnother(ctx context.Context, u User) (bool, error) {
+	reg, err := g.cfg.State.RecordOf(ctx, u.Patient())
+	if errors.Is(err, ErrNotKept) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("read record set: %w", err)
+	}
+	holder, _, err := g.cfg.Registrar.person(ctx, reg.Owner)
+	return holder.Key != u.Key && holder.Patient() == u.Patient(), err
+}
+
+// View reads it. ErrNotKept: she has no record of her own here, or another account holds it.
 func (g *Guardian) View(ctx context.Context, u User) (GuardView, error) {
 	if u.Patient() == "" {
+		return GuardView{}, ErrNotKept
+	}
+	if other, err := g.heldByAnother(ctx, u); err != nil {
+		return GuardView{}, err
+	} else if other {
 		return GuardView{}, ErrNotKept
 	}
 	now, err := g.cfg.Registrar.guard(ctx, u)

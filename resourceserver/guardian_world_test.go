@@ -20,7 +20,8 @@ type guarded struct {
 	second   *asclienttest.Server
 	policy   rs.ForeignPolicy
 	listed   bool
-	own      bool // the second server is the operator's own, too
+	limit    time.Duration // of a run at a foreign server
+	own      bool          // the second server is the operator's own, too
 	issuers  *rs.Issuers
 	guardian *rs.Guardian
 	standing *rs.GuardedRelations
@@ -69,7 +70,7 @@ func (g *guarded) reboot() {
 	w.tokens = rs.NewTokens(g.issuers, w.state, w.clock.now, log)
 	w.registrar, err = rs.NewRegistrar(rs.RegistrarConfig{
 		State: w.state, Tokens: w.tokens, Relations: w.relations, Patients: w.patients, Issuer: w.as.Issuer(), Base: base, FHIRBase: fhirBase,
-		Types: types, Now: w.clock.now, Logger: log,
+		Types: types, ForeignLimit: g.limit, Now: w.clock.now, Logger: log,
 	})
 	must(err)
 	w.desk = rs.NewPermissionDesk(w.registrar)

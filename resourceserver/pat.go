@@ -211,6 +211,9 @@ func (t *Tokens) Forget(ctx context.Context, o Owner) error {
 	return nil
 }
 
+// foreign reports a server that is not the operator's own: what it answers, how much and how fast, is bounded here.
+func (t *Tokens) foreign(issuer string) bool { return t.clients.Trust(issuer) != TrustOwn }
+
 // Dead reports whether an owner's token was withdrawn, as far as this server has noticed, or was never there.
 func (t *Tokens) Dead(ctx context.Context, o Owner) (bool, error) {
 	if _, err := t.clients.At(ctx, o.Issuer); errors.Is(err, ErrNotKept) {

@@ -24,8 +24,10 @@ type RegistrarConfig struct {
 	FHIRBase  string   // {fhir}, no closing slash
 	Types     []string // resource types served; they make the finite list of scopes (F-057)
 	EagerMax  int      // register.eager_max: patients per user registered ahead; default 500 (flows.md A1)
-	Now       func() time.Time
-	Logger    *slog.Logger
+	// ForeignLimit bounds one run, and one turn in the queue, at a server that is not the operator's own; default 30 s.
+	ForeignLimit time.Duration
+	Now          func() time.Time
+	Logger       *slog.Logger
 }
 
 // PatientDirectory tells the registrar and the pages which patients this server has. It answers from the server's own
@@ -58,6 +60,10 @@ type Registrar struct {
 const (
 	workLease   = 2 * time.Minute
 	reviewEvery = 200
+	// foreignLimit is the default of RegistrarConfig.ForeignLimit.
+	foreignLimit = 30 * time.Second
+	// foreignLeftovers bounds the sets nobody here knows that one run looks at because a foreign server lists them.
+	foreignLeftovers = 100
 )
 
 // NewRegistrar checks cfg.
@@ -75,6 +81,9 @@ func NewRegistrar(cfg RegistrarConfig) (*Registrar, error) {
 	}
 	if cfg.EagerMax <= 0 {
 		cfg.EagerMax = 500
+	}
+	if cfg.ForeignLimit <= 0 {
+		cfg.ForeignLimit = foreignLimit
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
@@ -181,11 +190,21 @@ func (r *Registrar) work(ctx context.Context, o Owner, verify bool) error {
 	if err != nil {
 		return fmt.Errorf("begin reconciliation: %w", err)
 	}
-	err = r.reconcile(ctx, o, verify || left)
+	limited, cancel := r.limited(ctx, o)
+	err = r.reconcile(limited, o, verify || left)
+	cancel()
 	if errors.Is(err, ErrUnreachable) && (left || !errors.Is(err, errNothingSent)) {
 		return err // a registration may have arrived without its answer: the intent stays, the next run lists
 	}
 	return errors.Join(err, r.cfg.State.EndWork(ctx, o))
+}
+
+// limited bounds the time of what is asked of a foreign server.
+func (r *Registrar) limited(ctx context.Context, o Owner) (context.Context, context.CancelFunc) {
+	if r.cfg.Tokens.foreign(o.Issuer) {
+		return context.WithTimeout(ctx, r.cfg.ForeignLimit)
+	}
+	return context.WithCancel(ctx)
 }
 
 // lingering lets a run that has begun go on for a moment after its server was told to stop: broken off, it would leave its
@@ -258,13 +277,25 @@ func (r *Registrar) adopt(ctx context.Context, o Owner) error {
 	if err := r.forgetMissing(ctx, o, there); err != nil {
 		return err
 	}
+	return r.leftovers(ctx, o, ids, r.adoptOne)
+}
+
+// leftovers calls do with each listed id that state knows nothing of. Of a foreign server's list a bounded number is looked at:
+// a set that is not known here gives nobody anything.
+func (r *Registrar) leftovers(ctx context.Context, o Owner, ids []string, do func(context.Context, Owner, string) error) error {
+	looked := 0
 	for _, id := range ids {
 		if _, err := r.cfg.State.SetByID(ctx, o.Issuer, id); err == nil {
 			continue
 		} else if !errors.Is(err, ErrNotKept) {
 			return fmt.Errorf("read set: %w", err)
 		}
-		if err := r.adoptOne(ctx, o, id); err != nil {
+		if looked >= foreignLeftovers && r.cfg.Tokens.foreign(o.Issuer) {
+			r.cfg.Logger.WarnContext(ctx, "a foreign server lists more unknown sets than are looked at", "issuer", o.Issuer, "listed", len(ids), "looked_at", looked)
+			return nil
+		}
+		looked++
+		if err := do(ctx, o, id); err != nil {
 			return err
 		}
 	}

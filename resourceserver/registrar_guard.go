@@ -90,9 +90,9 @@ func (r *Registrar) retire(ctx context.Context, o Owner) error {
 			break
 		}
 	}
-	err := r.clear(ctx, o)
+	err := r.removals(ctx, o)
 	if err == nil {
-		err = r.removals(ctx, o)
+		err = r.clear(ctx, o)
 	}
 	if err != nil && !errors.Is(err, ErrNoPAT) {
 		return err
@@ -101,7 +101,7 @@ func (r *Registrar) retire(ctx context.Context, o Owner) error {
 	return errors.Join(err, r.letGo(ctx, o))
 }
 
-// clear deletes whatever the account still has at its authorization server, also what a run that broke off left there.
+// clear deletes what a run that broke off left at the account's authorization server.
 func (r *Registrar) clear(ctx context.Context, o Owner) error {
 	var ids []string
 	err := r.cfg.Tokens.With(ctx, o, func(c *asclient.Client, pat string) (err error) {
@@ -111,12 +111,7 @@ func (r *Registrar) clear(ctx context.Context, o Owner) error {
 	if err != nil {
 		return err
 	}
-	for _, id := range ids {
-		if err := r.delete(ctx, o, id); err != nil {
-			return err
-		}
-	}
-	return nil
+	return r.leftovers(ctx, o, ids, r.delete)
 }
 
 func (r *Registrar) letGo(ctx context.Context, o Owner) error {
@@ -164,8 +159,8 @@ func (r *Registrar) dropEvents(ctx context.Context, o Owner) error {
 // Move gives everything of a person from one account to another, in this order: the record's set and access(u,*) are
 // registered at the new authorization server; one step in state makes the new account the guard; the sets at the old one
 // are due for removal; the remaining access sets follow. Until that one step the old guard is in force, from it on the new
-// one. Whatever fails before leaves everything as it was. Errors: ErrNoPAT, ErrUnreachable, ErrBusy, *uma.Error of the new
-// server.
+// one. Whatever fails before leaves everything as it was. Errors: ErrNoPAT, ErrUnreachable, ErrBusy, ErrTaken where another account that is the same
+// patient holds the record, *uma.Error of the new server.
 func (r *Registrar) Move(ctx context.Context, u User, to Owner) error {
 	from, err := r.guard(ctx, u)
 	if err != nil {
@@ -179,8 +174,8 @@ func (r *Registrar) Move(ctx context.Context, u User, to Owner) error {
 		return fmt.Errorf("move: %w: she has no record here", ErrNotKept)
 	}
 	// If this process dies in between, the job finds out who guards and cleans up after the other.
-	if err := r.cfg.State.PutJob(ctx, Job{Owner: to, Verify: true, Due: r.cfg.Now().Add(workLease)}); err != nil {
-		return fmt.Errorf("queue reconciliation: %w", err)
+	if err := r.review(ctx, to); err != nil {
+		return err
 	}
 	if err := r.switchOver(ctx, u, from, to, patient); err != nil {
 		return err
@@ -189,6 +184,14 @@ func (r *Registrar) Move(ctx context.Context, u User, to Owner) error {
 		return err
 	}
 	return r.tellMoved(ctx, to, patient)
+}
+
+// review has an account looked at in a while, whatever becomes of the work that begins now.
+func (r *Registrar) review(ctx context.Context, o Owner) error {
+	if err := r.cfg.State.PutJob(ctx, Job{Owner: o, Verify: true, Due: r.cfg.Now().Add(workLease)}); err != nil {
+		return fmt.Errorf("queue reconciliation: %w", err)
+	}
+	return nil
 }
 
 // switchOver holds the work of both accounts, so that no reconciliation of either runs in between.

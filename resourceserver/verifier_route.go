@@ -57,7 +57,7 @@ func (v *Verifier) verify(ctx context.Context, token string, about func(context.
 	}
 	hash := sha256.Sum256([]byte(token))
 	if issuer, isJWT := asclient.UnverifiedIssuer(token); isJWT {
-		return v.through(ctx, hash, func(ctx context.Context) (Grant, error) { return v.signed(ctx, token, issuer, about) })
+		return v.signedBy(ctx, token, hash, issuer, about)
 	}
 	if o, ok := v.routes.get(hash); ok {
 		g, err := v.foreign(ctx, token, hash, o)
@@ -106,6 +106,32 @@ func (v *Verifier) own(ctx context.Context, token string) (Grant, error) {
 		return Grant{}, away
 	}
 	return Grant{}, ErrInactive
+}
+
+// signedBy remembers the answer about a signed token. A foreign one that does not say whose sets it is about is asked about in the
+// name of the owner of what is asked for, so its answer is hers alone: it is kept under her, never under the token, and she is
+// remembered for requests that name nobody.
+func (v *Verifier) signedBy(ctx context.Context, token string, hash [32]byte, issuer string, about func(context.Context) (Owner, error)) (Grant, error) {
+	if trust := v.cfg.Clients.Trust(issuer); trust == TrustOwn || trust == TrustNone || asclient.UnverifiedSets(token) {
+		return v.through(ctx, hash, func(ctx context.Context) (Grant, error) { return v.signed(ctx, token, issuer, about) })
+	}
+	o, err := about(ctx)
+	if err != nil {
+		return Grant{}, err
+	}
+	if o.User == "" || o.Issuer != issuer {
+		var seen bool
+		if o, seen = v.routes.get(hash); !seen || o.Issuer != issuer {
+			o = Owner{}
+		}
+	}
+	g, err := v.through(ctx, routed(hash, o), func(ctx context.Context) (Grant, error) {
+		return v.signed(ctx, token, issuer, func(context.Context) (Owner, error) { return o, nil })
+	})
+	if err == nil && o.User != "" {
+		v.routes.put(hash, o)
+	}
+	return g, err
 }
 
 // signed checks a JWT here first, so that a forged or foreign one costs no question; then it is asked about like any other,
@@ -229,7 +255,7 @@ func routed(hash [32]byte, o Owner) [32]byte {
 	return sha256.Sum256(append(hash[:], o.Issuer+"\x00"+o.User...))
 }
 
-// tokenRoutes remembers, in a bounded number, whose a foreign opaque token was found to be, so that later requests need not
+// tokenRoutes remembers, in a bounded number, whose a foreign token that does not say so was found to be, so that later requests need not
 // name the record and the operator's own servers are not asked each time. It is a short cut, never an authority.
 type tokenRoutes struct {
 	mu         sync.Mutex

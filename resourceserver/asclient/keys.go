@@ -259,6 +259,22 @@ func UnverifiedIssuer(raw string) (string, bool) {
 	return claims.Iss, true
 }
 
+// UnverifiedSets reports whether a JWT names permissions in plain, without any check. It serves only to choose under what the
+// answer about the token is remembered.
+func UnverifiedSets(raw string) bool {
+	if len(raw) > maxJWTSize {
+		return false
+	}
+	message, err := jws.Parse([]byte(raw), jws.WithCompact())
+	if err != nil {
+		return false
+	}
+	var claims struct {
+		Permissions []json.RawMessage `json:"permissions"`
+	}
+	return json.Unmarshal(message.Payload(), &claims) == nil && len(claims.Permissions) > 0
+}
+
 // VerifyRequest checks a short-lived request the authorization server signed for this server: ES256, iss, aud equal to
 // audience, typ, issued no longer ago than maxAge (and at most 5 s ahead). It returns the claims.
 func (c *Client) VerifyRequest(ctx context.Context, raw, typ, audience string, maxAge time.Duration) (json.RawMessage, error) {

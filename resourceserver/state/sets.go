@@ -177,8 +177,8 @@ func displace(tx kv.Tx, g rs.Registration, at []byte) error {
 	if err != nil {
 		return err
 	}
-	if g.Owner.Custodian() && other.User != "" {
-		return rs.ErrTaken // claimed while the custodian's was on its way
+	if err := yields(tx, other, g); err != nil {
+		return err
 	}
 	return end(tx, other)
 }
