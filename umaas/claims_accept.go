@@ -233,10 +233,35 @@ func (p *pushed) joined(known *Party, account AccountID, said []Claim) *Party {
 	return &party
 }
 
-// widened reports scopes asked for in a process that a permission ticket bounds, without showing the ticket again.
-func widened(t Ticket, before []uma.Permission, again *pushed) bool {
-	if t.Until.IsZero() || again != nil && again.Bounds != nil {
-		return false
+// widened reports a process that a permission ticket bounds and that asks for anything beyond what the ticket left (SEC-28).
+func widened(t Ticket, before []uma.Permission) bool {
+	return !t.Until.IsZero() && slices.ContainsFunc(t.Permissions, func(p uma.Permission) bool { return !heldIn(p, before) })
+}
+
+// heldIn: each scope of a permission is held under the very same constraints.
+func heldIn(p uma.Permission, held []uma.Permission) bool {
+	holds := func(fits func(uma.Permission) bool) bool {
+		return slices.ContainsFunc(held, func(h uma.Permission) bool {
+			return h.ResourceID == p.ResourceID && slices.Equal(h.Constraints, p.Constraints) && fits(h)
+		})
 	}
-	return weight(t.Permissions) != weight(before) || len(t.Permissions) != len(before)
+	if len(p.Scopes) == 0 {
+		return holds(func(h uma.Permission) bool { return len(h.Scopes) == 0 })
+	}
+	return !slices.ContainsFunc(p.Scopes, func(scope string) bool {
+		return !holds(func(h uma.Permission) bool { return contains(h.Scopes, scope) })
+	})
+}
+
+// pushesTicket reports a presentation that brings a permission ticket, which narrows what is asked anew.
+func (run *redemption) pushesTicket() bool { return run.pushed != nil && run.pushed.Bounds != nil }
+
+// withoutTickets is the party without the permission tickets shown for her.
+func (p *Party) withoutTickets() *Party {
+	if p == nil {
+		return nil
+	}
+	out := *p
+	out.Claims = slices.DeleteFunc(slices.Clone(p.Claims), func(c Claim) bool { return c.Name == claimTicket })
+	return &out
 }

@@ -19,8 +19,8 @@ const (
 
 // remember issues the PCT that the party agreed to. The same PCT stays good until its end; none is issued again silently.
 func (run *redemption) remember(tx Tx, t Ticket) (string, error) {
-	if !t.Remember || t.Party == nil || t.Decoy {
-		return "", nil
+	if !t.Remember || t.Party == nil || t.Decoy || !t.Until.IsZero() || holdsTicket(t.Party.Claims) {
+		return "", nil // a permission ticket bounds this process; a PCT could not carry its bounds (SEC-28)
 	}
 	if err := run.makeRoom(tx, t.Party.Account); err != nil {
 		return "", err
@@ -85,8 +85,7 @@ func (run *redemption) remembered(tx Tx, t Ticket) (Ticket, error) {
 			return t, fmt.Errorf("mark PCT used: %w", err)
 		}
 	}
-	party := p.Party
-	t.Party = &party
+	t.Party = p.Party.withoutTickets() // what one allowed ended with its process
 	if t.Purpose == "" {
 		t.Purpose = p.Purpose
 	}
