@@ -76,12 +76,12 @@ func (run *redemption) accept(tx Tx, t *Ticket, resources map[ResourceID]Resourc
 		}
 	}
 	if subject != "" && !p.own {
-		said = append(said, Claim{Name: claimSubject, Value: subject})
+		said = append(said, Claim{Name: claimSubject, Value: subject}, Claim{Name: claimPushedAs, Value: string(p.format.Use())})
 	}
 	if spent, err := p.spend(tx, run.client.ID, run.now); err != nil || spent {
 		return ReasonClaimReplay, err
 	}
-	if party := p.joined(t.Party, account, said); account == t.Owner && t.Party == nil {
+	if party := p.joined(t.Party, account, said, run.now); account == t.Owner && t.Party == nil {
 		run.ownerPushed = party
 	} else {
 		t.Party = party
@@ -210,7 +210,7 @@ func (p *pushed) spend(tx Tx, c ClientID, now time.Time) (spent bool, err error)
 
 // joined is the party of the process with what was said of her now. A newer word of an issuer replaces its older one; that a
 // permission ticket was shown stays said.
-func (p *pushed) joined(known *Party, account AccountID, said []Claim) *Party {
+func (p *pushed) joined(known *Party, account AccountID, said []Claim, now time.Time) *Party {
 	party := Party{Account: account}
 	if known != nil {
 		party = *known
@@ -220,6 +220,9 @@ func (p *pushed) joined(known *Party, account AccountID, said []Claim) *Party {
 		if c.Issuer != p.issuer || p.Bounds != nil || c.Name == claimTicket {
 			claims = append(claims, c)
 		}
+	}
+	if len(claims) == 0 || party.Stated.IsZero() {
+		party.Stated = now
 	}
 	for _, c := range said {
 		if c.Issuer = p.issuer; !slices.Contains(claims, c) {
