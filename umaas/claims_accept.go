@@ -76,12 +76,12 @@ func (run *redemption) accept(tx Tx, t *Ticket, resources map[ResourceID]Resourc
 		}
 	}
 	if subject != "" && !p.own {
-		said = append(said, Claim{Name: claimSubject, Value: subject})
+		said = append(said, Claim{Name: claimSubject, Value: subject}, Claim{Name: claimPushedAs, Value: string(p.format.Use())})
 	}
 	if spent, err := p.spend(tx, run.client.ID, run.now); err != nil || spent {
 		return ReasonClaimReplay, err
 	}
-	if party := p.joined(t.Party, account, said); account == t.Owner && t.Party == nil {
+	if party := p.joined(t.Party, account, said, run.now); account == t.Owner && t.Party == nil {
 		run.ownerPushed = party
 	} else {
 		t.Party = party
@@ -210,7 +210,7 @@ func (p *pushed) spend(tx Tx, c ClientID, now time.Time) (spent bool, err error)
 
 // joined is the party of the process with what was said of her now. A newer word of an issuer replaces its older one; that a
 // permission ticket was shown stays said.
-func (p *pushed) joined(known *Party, account AccountID, said []Claim) *Party {
+func (p *pushed) joined(known *Party, account AccountID, said []Claim, now time.Time) *Party {
 	party := Party{Account: account}
 	if known != nil {
 		party = *known
@@ -220,6 +220,9 @@ func (p *pushed) joined(known *Party, account AccountID, said []Claim) *Party {
 		if c.Issuer != p.issuer || p.Bounds != nil || c.Name == claimTicket {
 			claims = append(claims, c)
 		}
+	}
+	if len(claims) == 0 || party.Stated.IsZero() {
+		party.Stated = now
 	}
 	for _, c := range said {
 		if c.Issuer = p.issuer; !slices.Contains(claims, c) {
@@ -233,10 +236,35 @@ func (p *pushed) joined(known *Party, account AccountID, said []Claim) *Party {
 	return &party
 }
 
-// widened reports scopes asked for in a process that a permission ticket bounds, without showing the ticket again.
-func widened(t Ticket, before []uma.Permission, again *pushed) bool {
-	if t.Until.IsZero() || again != nil && again.Bounds != nil {
-		return false
+// widened reports a process that a permission ticket bounds and that asks for anything beyond what the ticket left (SEC-28).
+func widened(t Ticket, before []uma.Permission) bool {
+	return !t.Until.IsZero() && slices.ContainsFunc(t.Permissions, func(p uma.Permission) bool { return !heldIn(p, before) })
+}
+
+// heldIn: each scope of a permission is held under the very same constraints.
+func heldIn(p uma.Permission, held []uma.Permission) bool {
+	holds := func(fits func(uma.Permission) bool) bool {
+		return slices.ContainsFunc(held, func(h uma.Permission) bool {
+			return h.ResourceID == p.ResourceID && slices.Equal(h.Constraints, p.Constraints) && fits(h)
+		})
 	}
-	return weight(t.Permissions) != weight(before) || len(t.Permissions) != len(before)
+	if len(p.Scopes) == 0 {
+		return holds(func(h uma.Permission) bool { return len(h.Scopes) == 0 })
+	}
+	return !slices.ContainsFunc(p.Scopes, func(scope string) bool {
+		return !holds(func(h uma.Permission) bool { return contains(h.Scopes, scope) })
+	})
+}
+
+// pushesTicket reports a presentation that brings a permission ticket, which narrows what is asked anew.
+func (run *redemption) pushesTicket() bool { return run.pushed != nil && run.pushed.Bounds != nil }
+
+// withoutTickets is the party without the permission tickets shown for her.
+func (p *Party) withoutTickets() *Party {
+	if p == nil {
+		return nil
+	}
+	out := *p
+	out.Claims = slices.DeleteFunc(slices.Clone(p.Claims), func(c Claim) bool { return c.Name == claimTicket })
+	return &out
 }

@@ -17,6 +17,9 @@ func (s *Service) bound(r Reader, t *Ticket, b Bounds, resources map[ResourceID]
 		return false, ReasonClaimBounds, nil
 	}
 	t.Permissions, t.Until = left, earlier(t.Until, b.Until)
+	if t.AskedByRS != nil { // a later scope begins from it again (latest)
+		t.AskedByRS = append([]uma.Permission{}, s.narrowed(t.AskedByRS, resources, b)...)
+	}
 	owner, err := r.Account(t.Owner)
 	if err != nil {
 		return false, "", err

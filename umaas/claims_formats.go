@@ -1,9 +1,6 @@
 package umaas
 
-import (
-	"errors"
-	"slices"
-)
+import "errors"
 
 // Identifiers of claim token formats.
 const (
@@ -67,8 +64,8 @@ func readParty(m Members, to Recipient) (Statement, error) {
 		}
 		s.AuthTime = at
 	}
-	if acr := m.text("acr"); acr != "" && (to.Own || slices.Contains(to.Issuer.ACRs, acr)) {
-		s.ACR = acr
+	if s.ACR = m.text("acr"); !to.Own {
+		s.ACR = acrFrom(to.Issuer, s.ACR) // as at a sign-in there: theirs counts as what the operator says it is
 	}
 	return s, nil
 }

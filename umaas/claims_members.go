@@ -109,7 +109,7 @@ func (m Members) forUs(to Recipient) error {
 // reserved are members with a meaning of their own: no issuer is believed on them as a claim, whatever its configuration says.
 // Time, place, client, owner and purpose of a request are never anybody's to state (SEC-18).
 var reserved = []string{
-	claimSubject, claimTicket, claimSignIn, "iss", "aud", "exp", "nbf", "iat", "jti", "azp", "nonce", "at_hash", "c_hash", "acr", "amr", "auth_time", "sid",
+	claimSubject, claimTicket, claimSignIn, claimPushedAs, "iss", "aud", "exp", "nbf", "iat", "jti", "azp", "nonce", "at_hash", "c_hash", "acr", "amr", "auth_time", "sid",
 	"cnf", "act", "may_act", "scope", "client_id", "time", "now", "date", "ip", "ip_address", "remote_addr", "realm", "purpose",
 	"purpose_of_use", "resource_owner", "owner", "resource_id", "permissions", "email_verified",
 }

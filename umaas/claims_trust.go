@@ -34,8 +34,8 @@ func counting(r IssuerReader, list []Claim) (said, error) {
 			known[c.Issuer] = i // absent: the zero issuer, trusted for nothing
 		}
 		switch {
-		case !i.believed(c.Name):
-			out.broken = out.broken || c.Name == claimSubject || c.Name == claimTicket || c.Name == claimSignIn
+		case !i.believed(c):
+			out.broken = out.broken || restsOn(c.Name)
 		case c.Name == "email" && i.standsFor(c.Value):
 			out.emails = append(out.emails, c.Value)
 			fallthrough
@@ -47,19 +47,21 @@ func counting(r IssuerReader, list []Claim) (said, error) {
 }
 
 // believed reports whether an issuer in force is trusted for a claim.
-func (i TrustedIssuer) believed(name string) bool {
+func (i TrustedIssuer) believed(c Claim) bool {
 	if i.Disabled || i.Issuer == "" {
 		return false
 	}
-	switch name {
+	switch c.Name {
 	case claimSubject:
 		return len(i.Uses) > 0
 	case claimSignIn:
 		return i.Trusts(UseSignIn)
+	case claimPushedAs:
+		return i.Trusts(IssuerUse(c.Value))
 	case claimTicket:
 		return i.Trusts(UsePermissionTicket)
 	}
-	return contains(i.Claims, name) && !slices.Contains(reserved, name)
+	return contains(i.Claims, c.Name) && !slices.Contains(reserved, c.Name)
 }
 
 // standsFor reports whether an address identifies a person by this issuer's word: only in the domains it is configured for

@@ -26,14 +26,12 @@ const maxWords = 80 // characters of what she says about herself
 
 // partyOf is the requesting party as she signed in, with what was stated about her in this process before.
 func partyOf(t Ticket, a Account, sess Session) *Party {
-	p := &Party{Account: a.ID, Claims: slices.Clone(sess.Claims), AuthTime: sess.AuthTime, AMR: sess.AMR, ACR: sess.ACR}
-	if t.Party != nil && t.Party.Account == a.ID {
-		for _, c := range t.Party.Claims {
-			if !slices.Contains(p.Claims, c) {
-				p.Claims = append(p.Claims, c)
-			}
-		}
+	p := &Party{Account: a.ID, AuthTime: sess.AuthTime, AMR: sess.AMR, ACR: sess.ACR}
+	known := t.Party
+	if known != nil && known.Account != a.ID {
+		known = nil
 	}
+	p.Claims, p.Stated = heard(known, sess)
 	return p
 }
 

@@ -157,6 +157,7 @@ func verifies(verifier, challenge string) bool {
 // assess decides on a spent ticket and stores what follows from the decision.
 func (run *redemption) assess(tx Tx, t Ticket) error {
 	s, now := run.s, run.now
+	before := t.Permissions
 	t, resources, err := s.standing(tx, latest(t, run.request.Scopes))
 	if err != nil {
 		return err
@@ -165,17 +166,25 @@ func (run *redemption) assess(tx Tx, t Ticket) error {
 		run.answer = errTicket // SEC-07: what it named is gone
 		return run.tell(tx, t, AuditEvent{Type: EventTicketRefused, Reason: ReasonGone})
 	}
-	before := t.Permissions
-	if t.Permissions, err = requested(t.Permissions, resources, run.client, run.request.Scopes, s.Scopes); err == nil && widened(t, before, run.pushed) {
+	t.Permissions, err = requested(t.Permissions, resources, run.client, run.request.Scopes, s.Scopes)
+	wider := err == nil && widened(t, before)
+	if wider && !run.pushesTicket() {
 		err = uma.ErrInvalidScope.With("a permission ticket bounds this process: push it again with the wider scope")
 	}
 	if err != nil {
 		run.answer = err
 		return run.tell(tx, t, AuditEvent{Type: EventTicketRefused, Reason: ReasonScope})
 	}
+	known := t.Party
+	if wider {
+		t.Party = known.withoutTickets() // an earlier ticket speaks for what it left, and for no more
+	}
 	if refused, err := run.accept(tx, &t, resources); err != nil {
 		return err
 	} else if refused != "" {
+		if wider {
+			t.Permissions, t.Party = before, known
+		}
 		return run.needInfo(tx, t, refused)
 	}
 	q, err := s.question(tx, run.asked(t), run.client, resources, now)

@@ -30,7 +30,7 @@ func (run *redemption) permit(tx Tx, t Ticket, q Question, d Permit) error {
 	if err != nil {
 		return err
 	}
-	refresh := run.client.MayUse(uma.GrantTypeRefreshToken) && !g.Once && t.Until.IsZero()
+	refresh := run.client.MayUse(uma.GrantTypeRefreshToken) && !g.Once && t.Until.IsZero() && !holdsTicket(g.Claims)
 	if run.issued, err = run.s.issue(tx, g, refresh, run.now); err != nil {
 		return err
 	}

@@ -23,6 +23,8 @@ type TrustedIssuer struct {
 	Endpoints      IssuerEndpoints
 	ACRs           []string // acr values of it that count as ours for step-up
 	Disabled       bool
+	InFile         bool // it came from the configuration file, which wins over commands
+	Dropped        bool // Disabled since the file stopped naming it; ends when the file does again
 	Created        time.Time
 }
 

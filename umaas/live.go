@@ -35,7 +35,7 @@ func (s *Service) liveness(r Reader, g Grant, now time.Time) (liveness, error) {
 	if err := s.people(r, g, &l); err != nil || l.reason != "" {
 		return l, err
 	}
-	if gone, err := signInGone(r, g.Claims); err != nil || gone {
+	if gone, err := signInGone(r, g.Claims); err != nil || gone || unlinked(l.party, g.Claims) {
 		l.reason = ReasonIssuer
 		return l, err
 	}

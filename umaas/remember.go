@@ -19,18 +19,23 @@ const (
 
 // remember issues the PCT that the party agreed to. The same PCT stays good until its end; none is issued again silently.
 func (run *redemption) remember(tx Tx, t Ticket) (string, error) {
-	if !t.Remember || t.Party == nil || t.Decoy {
-		return "", nil
+	if !t.Remember || t.Party == nil || t.Decoy || !t.Until.IsZero() || holdsTicket(t.Party.Claims) {
+		return "", nil // a permission ticket bounds this process; a PCT could not carry its bounds (SEC-28)
 	}
 	if err := run.makeRoom(tx, t.Party.Account); err != nil {
 		return "", err
+	}
+	party := t.Party.lasting()
+	until := earlier(run.now, party.Stated).Add(pctLife)
+	if !run.now.Before(until) {
+		return "", nil // a PCT does not renew what was stated for it
 	}
 	value, key, secret, err := run.s.handles.New(run.now)
 	if err != nil {
 		return "", err
 	}
 	p := PCT{
-		Key: key, Secret: secret, Client: run.client.ID, Party: *t.Party, Purpose: t.Purpose, Confirm: t.Confirm, Created: run.now, Expires: run.now.Add(pctLife),
+		Key: key, Secret: secret, Client: run.client.ID, Party: party, Purpose: t.Purpose, Confirm: t.Confirm, Created: run.now, Expires: until,
 	}
 	if err := tx.PutPCT(p); err != nil {
 		return "", fmt.Errorf("store PCT: %w", err)
@@ -85,7 +90,10 @@ func (run *redemption) remembered(tx Tx, t Ticket) (Ticket, error) {
 			return t, fmt.Errorf("mark PCT used: %w", err)
 		}
 	}
-	party := p.Party
+	party := p.Party.lasting()
+	if len(party.Claims) > 0 && party.Stated.IsZero() {
+		party.Stated = p.Created
+	}
 	t.Party = &party
 	if t.Purpose == "" {
 		t.Purpose = p.Purpose
@@ -107,7 +115,7 @@ func (s *Service) stillGood(r Reader, p PCT, now time.Time) (bool, error) {
 	if err != nil || !p.Created.After(ended) && !ended.IsZero() {
 		return false, err
 	}
-	if gone, err := signInGone(r, p.Party.Claims); gone || err != nil {
+	if gone, err := identityGone(r, &a, p.Party.Claims); gone || err != nil {
 		return false, err
 	}
 	for _, c := range p.Party.Claims {
@@ -217,7 +225,7 @@ func (s *Service) Forget(ctx context.Context, party AccountID, key Key, requestI
 func stated(r IssuerReader, claims []Claim) ([]StatedView, error) {
 	var out []StatedView
 	for _, c := range claims {
-		if c.Issuer == "" || c.Name == claimSignIn {
+		if c.Issuer == "" || c.Name == claimSignIn || c.Name == claimPushedAs {
 			continue
 		}
 		i, err := r.TrustedIssuer(c.Issuer)

@@ -122,7 +122,7 @@ func (s *Service) question(r Reader, t Ticket, c Client, resources map[ResourceI
 		if err != nil {
 			return q, err
 		}
-		if q.Claims, q.Emails = said.claims, said.emails; said.broken {
+		if q.Claims, q.Emails = said.claims, said.emails; said.broken || unlinked(q.PartyAccount, q.Party.Claims) {
 			q.Party, q.PartyAccount, q.Claims, q.Emails = nil, nil, nil, nil // who she is was said by somebody who counts no more (SEC-17)
 		}
 	}

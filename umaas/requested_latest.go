@@ -9,6 +9,7 @@ func latest(t Ticket, scopes []string) Ticket {
 	case len(scopes) == 0:
 	case t.AskedByRS == nil:
 		t.AskedByRS = slices.Clone(t.Permissions)
+	case len(t.AskedByRS) == 0: // a permission ticket left nothing of it; what it left of the rest stays the bound
 	default:
 		t.Permissions = slices.Clone(t.AskedByRS)
 	}

@@ -42,6 +42,7 @@ type Party struct {
 	AuthTime time.Time
 	AMR      []string
 	ACR      string
+	Stated   time.Time // since when the oldest of Claims stands; zero: nothing was stated
 }
 
 // Confirmation is the key a token is bound to (RFC 7800 cnf): at most one member is set. The zero value is a bearer token.

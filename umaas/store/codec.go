@@ -11,7 +11,7 @@ import (
 
 // recordVersion is the first byte of every record. A new version adds fields under `if c.version >= 2` in record*.go, so
 // that old records stay readable without an upgrade run.
-const recordVersion = 2
+const recordVersion = 3
 
 var errDamaged = errors.New("store: damaged record")
 

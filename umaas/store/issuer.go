@@ -40,4 +40,8 @@ func issuerFields(c *codec, v *umaas.TrustedIssuer) {
 	c.flag(&v.Disabled)
 	c.flag(&v.ClientAudience)
 	c.when(&v.Created)
+	if c.version >= 3 {
+		c.flag(&v.InFile)
+		c.flag(&v.Dropped)
+	}
 }

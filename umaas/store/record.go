@@ -162,6 +162,9 @@ func partyFields(c *codec, v *umaas.Party) {
 	if c.version >= 2 {
 		text(c, &v.ACR)
 	}
+	if c.version >= 3 {
+		c.when(&v.Stated)
+	}
 }
 
 func confirmationFields(c *codec, v *umaas.Confirmation) {

@@ -139,7 +139,7 @@ func TestDamagedRecordIsNotAbsent(t *testing.T) {
 	e := memkv.New(memkv.Options{})
 	s := over(t, e, nil)
 	for value, want := range map[string]string{
-		"": "damaged", "\x01": "damaged", "\x01\x02ab\xff": "damaged", "\x02": "damaged", "\x03": "record of version 3, this program reads up to 2", "{}": "version 123",
+		"": "damaged", "\x01": "damaged", "\x01\x02ab\xff": "damaged", "\x02": "damaged", "\x03": "damaged", "\x04": "record of version 4, this program reads up to 3", "{}": "version 123",
 	} {
 		err := e.Update(context.Background(), func(tx kv.Tx) error { return tx.Put([]byte("Capp"), []byte(value)) })
 		if err != nil {
