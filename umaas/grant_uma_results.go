@@ -30,13 +30,16 @@ func (run *redemption) permit(tx Tx, t Ticket, q Question, d Permit) error {
 	if err != nil {
 		return err
 	}
-	refresh := run.client.MayUse(uma.GrantTypeRefreshToken) && !g.Once && t.Until.IsZero()
+	lasting := mayLast(run.client, t)
+	refresh := lasting && run.client.MayUse(uma.GrantTypeRefreshToken) && !g.Once && t.Until.IsZero()
 	if run.issued, err = run.s.issue(tx, g, refresh, run.now); err != nil {
 		return err
 	}
 	run.issued.upgraded = upgraded
-	if run.issued.pct, err = run.remember(tx, t); err != nil {
-		return err
+	if lasting {
+		if run.issued.pct, err = run.remember(tx, t); err != nil {
+			return err
+		}
 	}
 	if run.issued.grant.BreakGlass {
 		if err := run.tellEmergency(tx, t, q, run.issued.grant); err != nil {
