@@ -40,5 +40,6 @@ type Request struct {
 	Undone      time.Time // when the last answer was taken back
 	BreakGlass  bool
 	Says        []Claim // what the party said about herself, nobody's claims
+	Unlisted    bool    // came above the owner's limits of attention: kept for its party alone, in no inbox (SEC-46)
 	Expires     time.Time
 }

@@ -33,7 +33,7 @@ func (s *Service) Asked(ctx context.Context, party AccountID) ([]RequestView, er
 			}
 			v.Owner, v.Process = "", Key{}
 			v.Permissions, v.Digest, v.Policy, v.RS = nil, "", "", ""
-			v.Silent, v.Repeats = time.Time{}, 0
+			v.Silent, v.Repeats, v.Unlisted = time.Time{}, 0, false
 			out = append(out, v)
 		}
 		return nil
@@ -57,9 +57,11 @@ func (s *Service) WithdrawRequest(ctx context.Context, party AccountID, key Key)
 		if err := tx.PutRequest(req); err != nil {
 			return fmt.Errorf("withdraw request: %w", err)
 		}
-		return s.tell(tx, now, AuditEvent{
-			Type: EventRequestWithdrawn, Owner: req.Owner, Actor: party, Client: req.Client, RS: req.RS, Process: req.Process,
-		})
+		e := AuditEvent{Type: EventRequestWithdrawn, Owner: req.Owner, Actor: party, Client: req.Client, RS: req.RS, Process: req.Process}
+		if req.Unlisted {
+			e.Owner = "" // she never saw it
+		}
+		return s.tell(tx, now, e)
 	})
 }
 

@@ -47,30 +47,37 @@ func (a Attention) set() bool {
 
 const day = 24 * time.Hour
 
-// flooded counts what waits already. Entries of decoys burden nobody's inbox, so only the party's own numbers count there,
-// and they count alike for records that are there and records that are not.
-func (run *redemption) flooded(tx Tx, t Ticket, party AccountID) (bool, error) {
+// flooded counts what waits already. Above the party's own number of open requests, over all owners, the process is denied: the
+// number is the same for records that are there and records that are not. Above a number that counts one owner's requests,
+// which a hidden record does not share, the process waits as on a decoy, in no inbox: an answer that told such a limit would
+// tell hidden records from silent owners (decisions 6, SEC-46).
+func (run *redemption) flooded(tx Tx, t Ticket, party AccountID) (full, unlisted bool, err error) {
 	limit := run.s.Limits.Attention
-	mine, err := tx.RequestsBy(party, Key{}, max(limit.PerParty, limit.PerDay))
+	mine, err := tx.RequestsBy(party, Key{}, inboxWindow)
 	if err != nil {
-		return false, fmt.Errorf("count requests of party: %w", err)
+		return false, false, fmt.Errorf("count requests of party: %w", err)
 	}
 	open, today := 0, 0
 	for _, r := range mine {
 		if r.burdens(run.now) {
 			open++
 		}
-		if r.Owner == t.Owner && run.now.Sub(r.Created) < day {
+		if r.Owner == t.Owner && !r.Unlisted && run.now.Sub(r.Created) < day {
 			today++
 		}
 	}
-	if open >= limit.PerParty || today >= limit.PerDay {
-		return true, nil
+	switch {
+	case open >= limit.PerParty:
+		return true, false, nil
+	case t.Decoy:
+		return false, false, nil
+	case today >= limit.PerDay:
+		return false, true, nil
+	case !run.client.Dynamic:
+		return false, false, nil
 	}
-	if !run.client.Dynamic || t.Decoy {
-		return false, nil
-	}
-	return run.crowded(tx, t.Owner)
+	unlisted, err = run.crowded(tx, t.Owner)
+	return false, unlisted, err
 }
 
 // crowded counts what clients nobody has checked have waiting with one owner.

@@ -141,7 +141,6 @@ func TestSEC_46_OneHonestRequestAmongManyBots(t *testing.T) {
 	w := inMemory(t)
 	r := w.set(w.alice, rs1, "view", "edit")
 	w.ask(c1, w.bob, perm(r, "view"))
-	filed, denied := 0, 0
 	for i := range 14 {
 		client := umaas.ClientID(fmt.Sprintf("c-bot%d", i))
 		w.put(func(tx umaas.Tx) error {
@@ -154,18 +153,10 @@ func TestSEC_46_OneHonestRequestAmongManyBots(t *testing.T) {
 			party := w.person(fmt.Sprintf("bot%d-%d", i, j), "Bot")
 			f := form("grant_type", uma.GrantTypeTicket, "client_id", string(client), "ticket", w.gather(client, w.ticket(perm(r, "view")), party))
 			_, err := w.Token(t.Context(), umaas.TokenRequest{Form: f})
-			switch {
-			case errors.Is(err, uma.ErrRequestSubmitted):
-				filed++
-			case errors.Is(err, uma.ErrRequestDenied):
-				denied++
-			default:
+			if !errors.Is(err, uma.ErrRequestSubmitted) { // the bots learn nothing of the limits
 				t.Fatal(err)
 			}
 		}
-	}
-	if filed != 30 || denied != 40 {
-		t.Fatalf("%d filed, %d denied", filed, denied)
 	}
 	home, err := w.Home(t.Context(), w.alice)
 	w.must(err)

@@ -1,7 +1,6 @@
 package umaas
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -30,13 +29,16 @@ func (run *redemption) permit(tx Tx, t Ticket, q Question, d Permit) error {
 	if err != nil {
 		return err
 	}
-	refresh := run.client.MayUse(uma.GrantTypeRefreshToken) && !g.Once && t.Until.IsZero() && !holdsTicket(g.Claims)
+	lasting := mayLast(run.client, t)
+	refresh := lasting && run.client.MayUse(uma.GrantTypeRefreshToken) && !g.Once && t.Until.IsZero() && !holdsTicket(g.Claims)
 	if run.issued, err = run.s.issue(tx, g, refresh, run.now); err != nil {
 		return err
 	}
 	run.issued.upgraded = upgraded
-	if run.issued.pct, err = run.remember(tx, t); err != nil {
-		return err
+	if lasting {
+		if run.issued.pct, err = run.remember(tx, t); err != nil {
+			return err
+		}
 	}
 	if run.issued.grant.BreakGlass {
 		if err := run.tellEmergency(tx, t, q, run.issued.grant); err != nil {
@@ -204,69 +206,3 @@ func resourceIDs(perms []uma.Permission) []ResourceID {
 	slices.Sort(ids)
 	return slices.Compact(ids)
 }
-
-// Bounds on what is looked at while counting (SEC-46); the numbers themselves are settings (Attention).
-const (
-	inboxWindow       = 200 // newest entries looked at
-	maxUncheckedReads = 60  // clients looked up while counting
-)
-
-// file puts the process into the owner's inbox: a new entry, or the open one of the same party, client and resources, which
-// takes over what is asked beyond it and so is shown again (SEC-47). A decoy gets an entry too, which no inbox shows: the
-// party's own list must not tell what is hidden from what is there (decisions 6). refused is a reason to deny instead.
-func (run *redemption) file(tx Tx, t *Ticket, q Question) (refused string, err error) {
-	open, err := tx.OpenRequest(t.Owner, q.Party.Account, run.client.ID, resourceIDs(t.Permissions), run.now)
-	if err == nil {
-		return run.join(tx, t, open)
-	}
-	if !errors.Is(err, ErrNotFound) {
-		return "", fmt.Errorf("read open request: %w", err)
-	}
-	if full, err := run.flooded(tx, *t, q.Party.Account); err != nil || full {
-		return ReasonFlood, err
-	}
-	key, err := run.s.handles.NewKey(run.now)
-	if err != nil {
-		return "", err
-	}
-	r := Request{
-		Key: key, Owner: t.Owner, Process: t.Process, RS: t.RS, Client: run.client.ID, Party: *q.Party, PartyName: q.PartyAccount.Name,
-		Permissions: t.Permissions, Purpose: t.Purpose, Note: t.Note, Says: ownWords(t.Answers), State: RequestWaiting, BreakGlass: t.BreakGlass, Created: run.now,
-		Expires: run.now.Add(run.s.Limits.Waiting),
-	}
-	if q.PartyAccount.EmailVerified {
-		r.PartyEmail = q.PartyAccount.Email
-	}
-	t.Request = key
-	if err := tx.PutRequest(r); err != nil {
-		return "", fmt.Errorf("store request: %w", err)
-	}
-	return "", run.tell(tx, *t, AuditEvent{Type: EventRequestSubmitted})
-}
-
-// join lets a process wait with an entry that is open already: repeats only count up.
-func (run *redemption) join(tx Tx, t *Ticket, open Request) (refused string, err error) {
-	if open.State != RequestWaiting {
-		return ReasonSilenced, nil
-	}
-	open.Permissions = mergePermissions(slices.Concat(open.Permissions, t.Permissions))
-	if len(open.Permissions) > run.s.Limits.MaxPermissions || weight(open.Permissions) > maxAsked {
-		return ReasonFlood, nil // asked in ever new ways: nobody could read it
-	}
-	open.Repeats++
-	open.BreakGlass = open.BreakGlass || t.BreakGlass // the owner is shown it anew
-	t.Request = open.Key
-	if err := tx.PutRequest(open); err != nil {
-		return "", fmt.Errorf("store request: %w", err)
-	}
-	return "", run.tell(tx, *t, AuditEvent{Type: EventRequestRepeated})
-}
-
-// burdens reports a request that counts against floods: one that waits, and one taken back less than a day ago, or asking and
-// taking back in turn would push everything else out of sight.
-func (r Request) burdens(now time.Time) bool {
-	return r.open(now) || r.State == RequestDenied && now.Before(r.Silent) && r.Silent.Sub(r.Answered) == withdrawnSilence
-}
-
-// open reports a request that still waits for its owner.
-func (r Request) open(now time.Time) bool { return r.State == RequestWaiting && now.Before(r.Expires) }

@@ -13,7 +13,8 @@ import (
 	"github.com/umaas/umaas/umaas/uma"
 )
 
-// TestSEC_46_AttentionLimits: each limit is a setting; what is above it is denied, and alike for records that are not there.
+// TestSEC_46_AttentionLimits: each limit is a setting; above the party's own one the answer is no, and alike for records that are
+// not there; above one owner's, the request waits in no inbox.
 func TestSEC_46_AttentionLimits(t *testing.T) {
 	for name, c := range map[string]struct {
 		limit  func(*umaas.Attention)
@@ -37,12 +38,19 @@ func TestSEC_46_AttentionLimits(t *testing.T) {
 				w.must(err)
 				_, err = w.redeem(c.client, w.gather(c.client, w.ticket(perm(id, "view")), w.bob))
 				want := uma.ErrRequestSubmitted
-				if i >= c.filed {
+				if i >= c.filed && name == "per party" {
 					want = uma.ErrRequestDenied
 				}
 				if !errors.Is(err, want) {
 					t.Fatalf("ask %d: %v, want %v", i, err, want)
 				}
+			}
+			shown := c.filed
+			if !strings.Contains(name, "unchecked") {
+				shown-- // one was a decoy
+			}
+			if n := len(w.inbox(w.alice)); n != shown {
+				t.Errorf("%d in the inbox, want %d", n, shown)
 			}
 		})
 	}

@@ -48,3 +48,10 @@ func mayRefresh(c VerifiedClient, bound Confirmation) bool {
 	}
 	return !bound.Bound() || c.held.Bound()
 }
+
+// mayLast says whether a process may leave its client more than the RPT. A refresh token or a PCT of a public client is good
+// in anybody's hands unless it is bound to a key (SEC-31, SEC-108; RFC 9449 §5). A client that redeemed a PKCE ticket has shown
+// that it is the one that was sent away with it; one that has shown nothing asks again when its RPT ends.
+func mayLast(c Client, t Ticket) bool {
+	return !c.Public() || t.Confirm.Bound() || t.Challenge != ""
+}

@@ -161,14 +161,23 @@ func userCommand() *cobra.Command {
 		var us []server.UserView
 		return o.call(c, atAS, "user-list", struct{}{}, &us, func(w io.Writer) {
 			for _, u := range us {
-				line(w, u.Login, u.Name, u.Email, u.FHIRUser, mark(u.Admin, "admin"), mark(u.Disabled, "locked"))
+				line(w, called(u), u.Name, u.Email, u.FHIRUser, mark(u.Admin, "admin"), mark(u.Disabled, "locked"))
+			}
+		})
+	}}
+	show := &cobra.Command{Use: "show LOGIN", Short: "Show an account, also one without a login by its account id", Args: cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error {
+		var u server.UserView
+		return o.call(c, atAS, "user-show", server.Named{Name: args[0]}, &u, func(w io.Writer) {
+			line(w, u.ID, u.Login, u.Name, u.Email, u.FHIRUser, mark(u.Admin, "admin"), mark(u.Disabled, "locked"))
+			for _, i := range u.Identities {
+				line(w, "known as", i)
 			}
 		})
 	}}
 	lock := func(use, short string, yes bool) *cobra.Command {
-		return &cobra.Command{Use: use + " LOGIN", Short: short, Args: cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error {
+		return &cobra.Command{Use: use + " LOGIN", Short: short, Long: short + ".\n\nLOGIN is a login, or the account id of somebody without one (umaas user list shows it).", Args: cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error {
 			var u server.UserView
-			return o.call(c, atAS, "user-lock", server.Named{Name: args[0], Yes: yes}, &u, func(w io.Writer) { line(w, u.Login, mark(u.Disabled, "locked")) })
+			return o.call(c, atAS, "user-lock", server.Named{Name: args[0], Yes: yes}, &u, func(w io.Writer) { line(w, called(u), mark(u.Disabled, "locked")) })
 		}}
 	}
 	change := &cobra.Command{Use: "password LOGIN", Short: "Set a password, read from standard input", Args: cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error {
@@ -180,7 +189,15 @@ func userCommand() *cobra.Command {
 		return o.call(c, atAS, "user-password", server.Named{Name: args[0], Value: p}, &u, func(w io.Writer) { line(w, u.Login, "password set") })
 	}}
 	return group("user", "People and organizations", "Accounts of the authorization server.", o,
-		add, list, lock("lock", "Lock an account: sessions, tokens and refresh end at once", true), lock("unlock", "Unlock an account", false), change)
+		add, list, show, lock("lock", "Lock an account: sessions, tokens and refresh end at once", true), lock("unlock", "Unlock an account", false), change)
+}
+
+// called is how commands name somebody: by login, or by account id where only an issuer knows her.
+func called(u server.UserView) string {
+	if u.Login == "" {
+		return string(u.ID)
+	}
+	return u.Login
 }
 
 func clientCommand() *cobra.Command {

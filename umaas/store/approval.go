@@ -9,7 +9,12 @@ import (
 )
 
 func (t tx) Request(owner umaas.AccountID, key umaas.Key) (umaas.Request, error) {
-	return read(t, newestFirst(owner, kindRequest, key), requestFields)
+	r, err := read(t, newestFirst(owner, kindRequest, key), requestFields)
+	if errors.Is(err, umaas.ErrNotFound) {
+		r, err = read(t, newestFirst(owner, kindUnlisted, key), requestFields)
+		r.Unlisted = err == nil
+	}
+	return r, err
 }
 
 func (t tx) Requests(owner umaas.AccountID, before umaas.Key, limit int) ([]umaas.Request, error) {
@@ -114,7 +119,16 @@ func (t tx) PutRequest(r umaas.Request) error {
 	if err != nil {
 		return err
 	}
-	return t.kv.Put(newestFirst(r.Owner, kindRequest, r.Key), encode(&r, requestFields))
+	here, other := byte(kindRequest), byte(kindUnlisted) // where it stands says whether it is listed
+	if r.Unlisted {
+		here, other = other, here
+	}
+	if !fresh && old.Unlisted != r.Unlisted {
+		if err := t.kv.Delete(newestFirst(r.Owner, other, r.Key)); err != nil {
+			return err
+		}
+	}
+	return t.kv.Put(newestFirst(r.Owner, here, r.Key), encode(&r, requestFields))
 }
 
 // releaseAsk removes the open ask if it is still this request's.

@@ -78,6 +78,7 @@ const (
 	kindDelegation   = 'd'
 	kindInvitation   = 'v'
 	kindOpenRequest  = 'w'
+	kindUnlisted     = 'u'
 	kindsEnd         = 0xff // above every kind: the cursor behind an account's data
 	maxID            = 255
 	indexHashLength  = 12

@@ -34,6 +34,8 @@ type UserView struct {
 	FHIRUser string
 	Admin    bool
 	Disabled bool
+
+	Identities []string // how issuers know her: "subject at issuer"
 }
 
 // Named points to one thing.
@@ -78,6 +80,7 @@ func (a *AS) Operations() control.Operations {
 	return control.Operations{
 		"user-add":      control.Op(a.AddUser),
 		"user-list":     control.Op(a.users),
+		"user-show":     control.Op(a.showUser),
 		"user-lock":     control.Op(a.lockUser),
 		"user-password": control.Op(a.setPassword),
 		"client-add":    control.Op(a.AddClient),
@@ -142,7 +145,11 @@ func (a *AS) AddUser(ctx context.Context, n NewUser) (UserView, error) {
 }
 
 func viewUser(a umaas.Account) UserView {
-	return UserView{ID: a.ID, Login: a.Login, Name: a.Name, Email: a.Email, FHIRUser: a.FHIRUser, Admin: a.Has(umaas.RoleAdmin), Disabled: a.Disabled}
+	v := UserView{ID: a.ID, Login: a.Login, Name: a.Name, Email: a.Email, FHIRUser: a.FHIRUser, Admin: a.Has(umaas.RoleAdmin), Disabled: a.Disabled}
+	for _, i := range a.Identities {
+		v.Identities = append(v.Identities, i.Subject+" at "+i.Issuer)
+	}
+	return v
 }
 
 const pageSize = 500
@@ -162,12 +169,21 @@ func (a *AS) users(ctx context.Context, _ struct{}) ([]UserView, error) {
 	}
 }
 
-func (a *AS) account(ctx context.Context, login string) (umaas.Account, error) {
-	account, err := a.Service.AccountByLogin(ctx, strings.ToLower(login))
+// account finds an account by its id or by its login: who came by an issuer alone has no login.
+func (a *AS) account(ctx context.Context, name string) (umaas.Account, error) {
+	account, err := a.Service.Account(ctx, umaas.AccountID(name))
 	if errors.Is(err, umaas.ErrNotFound) {
-		return account, fmt.Errorf("nobody has the login %q", login)
+		account, err = a.Service.AccountByLogin(ctx, strings.ToLower(name))
+	}
+	if errors.Is(err, umaas.ErrNotFound) {
+		return account, fmt.Errorf("nobody has the login %q, and no account has that id", name)
 	}
 	return account, err
+}
+
+func (a *AS) showUser(ctx context.Context, n Named) (UserView, error) {
+	account, err := a.account(ctx, n.Name)
+	return viewUser(account), err
 }
 
 func (a *AS) lockUser(ctx context.Context, n Named) (UserView, error) {
@@ -175,8 +191,7 @@ func (a *AS) lockUser(ctx context.Context, n Named) (UserView, error) {
 	if err != nil {
 		return UserView{}, err
 	}
-	account.Disabled = n.Yes
-	account, err = a.Service.PutAccount(ctx, account, operator)
+	account, err = a.Service.SetAccountDisabled(ctx, account.ID, n.Yes, operator)
 	return viewUser(account), err
 }
 
