@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
 	"slices"
@@ -16,6 +17,7 @@ type Browser struct {
 	Page *Page // where it is; nil before the first Open
 
 	onStep func(b *Browser, f Form, fields url.Values)
+	origin string // of the page that posts; "": the issuer's
 }
 
 // Page is one answer that a browser shows, or the redirect out of the server that it did not follow.
@@ -96,6 +98,14 @@ func (b *Browser) Open(target string) *Page {
 	return b.travel(http.MethodGet, target, nil, "")
 }
 
+// PostFrom posts a form to an address as a page of origin would make this browser do, and follows redirects inside the
+// server, as browsers do.
+func (b *Browser) PostFrom(origin, target string, fields url.Values) *Page {
+	b.origin = origin
+	defer func() { b.origin = "" }()
+	return b.travel(http.MethodPost, target, []byte(fields.Encode()), "application/x-www-form-urlencoded")
+}
+
 // Submit sends a form: fields replace what the form holds (a nil value leaves the field out), and press names the button;
 // "" presses the first one that has a name, as the Enter key would.
 func (b *Browser) Submit(f Form, fields url.Values, press string) *Page {
@@ -154,7 +164,7 @@ func (b *Browser) travel(method, target string, body []byte, kind string) *Page 
 		h := http.Header{"Accept": {"text/html,application/xhtml+xml,*/*;q=0.8"}, "Accept-Language": {"en"}}
 		if kind != "" {
 			h.Set("Content-Type", kind)
-			h.Set("Origin", origin.Scheme+"://"+origin.Host)
+			h.Set("Origin", cmp.Or(b.origin, origin.Scheme+"://"+origin.Host))
 		}
 		if previous != "" {
 			h.Set("Referer", previous)

@@ -65,6 +65,12 @@ func (r Run) Count(keep func(Result) bool) Counts {
 	return c
 }
 
+// Examined tells that at least one absolute demand was looked at.
+func (r Run) Examined() bool {
+	c := r.Count(func(one Result) bool { return one.Check.Level == LevelMust })
+	return c.Total() > c.Skip
+}
+
 // Passed tells that no absolute demand failed and none was left without an answer that should have had one.
 func (r Run) Passed() bool {
 	c := r.Count(func(one Result) bool { return one.Check.Level == LevelMust })

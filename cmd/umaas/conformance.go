@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -60,7 +59,8 @@ func conformanceRunCommand() *cobra.Command {
 		Long: `Runs the checks against the server that the profile describes and prints a table.
 
 Status 0: every absolute demand (MUST, MUST NOT) that could be examined is met. 1: one is not met, or could not be examined
-because the server stumbled before. 2: nothing was examined: the profile is wrong or the server does not answer.`,
+because the server stumbled before. 2: no absolute demand was examined, because the profile is wrong, the server does not answer
+or offers nothing of what was asked about; or a report cannot be written.`,
 		Example: `  umaas conformance run --profile umaas.yaml --html report.html
   umaas conformance run --profile umaas.yaml --only grant.need-info,G-123
   umaas conformance run --list`,
@@ -104,49 +104,29 @@ func (r *conformanceRun) run(c *cobra.Command) error {
 	if err != nil {
 		return err
 	}
+	reports, err := r.open()
+	if err != nil {
+		return unusable{err}
+	}
 	alone := !slices.ContainsFunc(checks, func(c conformance.Check) bool { return c.Subject == conformance.SubjectAS })
 	env, err := conformance.NewEnv(c.Context(), profile, conformance.Options{Alone: alone})
 	if err != nil {
-		return unusable{err}
+		return unusable{errors.Join(err, reports.drop())}
 	}
 	terminal := report.NewTerminal(c.OutOrStdout(), len(checks))
 	run := conformance.Execute(c.Context(), env, checks, conformance.RunOptions{
 		Parallel: r.parallel, Timeout: r.timeout, Suite: "umaas " + version(), Done: terminal.Done,
 	})
-	if err := errors.Join(env.Close(), terminal.Table(run, reg), r.write(run, reg)); err != nil {
-		return err
+	if err := errors.Join(env.Close(), terminal.Table(run, reg), reports.put(run, reg)); err != nil {
+		return unusable{err}
 	}
 	switch {
 	case c.Context().Err() != nil:
 		return unusable{errors.New("stopped before the end; what did not run is skipped")}
 	case !run.Passed():
 		return exitCode(1)
-	}
-	return nil
-}
-
-// write writes the reports that were asked for.
-func (r *conformanceRun) write(run conformance.Run, reg register.Register) error {
-	var errs []error
-	for _, w := range []struct {
-		file  string
-		write func(io.Writer, conformance.Run, register.Register) error
-	}{{r.json, report.JSON}, {r.junit, report.JUnit}, {r.html, report.HTML}} {
-		if w.file != "" {
-			errs = append(errs, writeReport(w.file, run, reg, w.write))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// writeReport keeps the file to the user: a report shows traffic, secrets shortened.
-func writeReport(file string, run conformance.Run, reg register.Register, write func(io.Writer, conformance.Run, register.Register) error) error {
-	f, err := os.OpenFile(file, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600) //nolint:gosec // the user names the file
-	if err != nil {
-		return fmt.Errorf("report: %w", err)
-	}
-	if err := errors.Join(write(f, run, reg), f.Close()); err != nil {
-		return fmt.Errorf("report %s: %w", file, err)
+	case !run.Examined():
+		return unusable{errors.New("no absolute demand was examined: every check of one was skipped; the reports say why of each")}
 	}
 	return nil
 }

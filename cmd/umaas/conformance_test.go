@@ -3,6 +3,9 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -91,12 +94,46 @@ func TestConformanceRunRefuses(t *testing.T) {
 		{[]string{"run", "--profile", good, "--only", "no.such"}, "no.such"},
 		{[]string{"run", "--profile", good}, "cannot be examined"},
 		{[]string{"run", "--profile", good, "--issuer", "http://as.example"}, "https"},
+		{[]string{"run", "--profile", good, "--html", filepath.Join(t.TempDir(), "no", "r.html")}, "no such file"},
+		{[]string{"run", "--profile", good, "--json", t.TempDir()}, "is a directory"},
 	} {
 		got := cli(t, "", append([]string{"conformance"}, c.args...)...)
 		var code exitCode
 		if !errors.As(got.err, &code) || code != 2 || !strings.Contains(got.err.Error(), c.says) {
 			t.Errorf("%v: status %d, %v", c.args, code, got.err)
 		}
+	}
+}
+
+// A server that offers nothing of what is asked about was not examined: status 2, and a report says why of each check. A run
+// that never began leaves the reports as they were.
+func TestConformanceRunExaminesNothing(t *testing.T) {
+	mux := http.NewServeMux()
+	server := httptest.NewServer(mux)
+	defer server.Close()
+	mux.HandleFunc("/.well-known/uma2-configuration", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, err := fmt.Fprintf(w, `{"issuer":%q,"token_endpoint":%q}`, server.URL, server.URL+"/token")
+		check(t, err)
+	})
+	profile := written(t, "p.yaml", "server: x\nissuer: "+server.URL+"\n")
+	file := written(t, "r.json", "what stood here")
+	got := cli(t, "", "conformance", "run", "--profile", profile, "--only", "grant.pct", "--json", file)
+	var code exitCode
+	if !errors.As(got.err, &code) || code != 2 || !strings.Contains(got.err.Error(), "no absolute demand was examined") {
+		t.Errorf("status %d, %v", code, got.err)
+	}
+	if text := textOf(t, file); strings.Contains(text, "what stood here") || !json.Valid([]byte(text)) {
+		t.Errorf("the report is %.80s", text)
+	}
+	server.Close()
+	check(t, os.WriteFile(file, []byte("what stood here"), 0o600))
+	fresh := filepath.Join(t.TempDir(), "new.html")
+	if got := cli(t, "", "conformance", "run", "--profile", profile, "--json", file, "--html", fresh); !errors.As(got.err, &code) || code != 2 {
+		t.Errorf("status %d, %v", code, got.err)
+	}
+	if _, err := os.Stat(fresh); textOf(t, file) != "what stood here" || !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("reports of a run that never began: %q, %v", textOf(t, file), err)
 	}
 }
 

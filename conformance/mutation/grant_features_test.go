@@ -12,10 +12,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"testing"
 	"time"
 
-	"github.com/umaas/umaas/conformance"
 	"github.com/umaas/umaas/conformance/mutation"
 	"github.com/umaas/umaas/umaas/uma"
 )
@@ -217,7 +215,7 @@ var pctFaults = map[string]mutation.Mutation{
 		ex.Edit(func(m map[string]any) { delete(m, "pct") })
 	}),
 	"grant.pct.not-without-consent": replyOf("success", func(ex *mutation.Exchange) {
-		if ex.Text("pct") == "" {
+		if ex.Text("pct") == "" && !ex.Form.Has("pct") {
 			ex.Edit(func(m map[string]any) { m["pct"] = "another" })
 		}
 	}),
@@ -263,20 +261,4 @@ var pctFaults = map[string]mutation.Mutation{
 			return false
 		})
 	}),
-}
-
-// offered keeps the checks of features that our server offers; the faults of the others wait until it does.
-func offered(t *testing.T, checks []conformance.Check) []conformance.Check {
-	t.Helper()
-	absent := honest(t, checks)
-	var out []conformance.Check
-	for _, c := range checks {
-		needs := slices.Contains(c.Needs, conformance.NeedPCT) || slices.Contains(c.Needs, conformance.NeedClaimPush)
-		if why, skipped := absent[c.ID]; skipped && needs {
-			t.Logf("not offered by our server: %s: %s", c.ID, why)
-			continue
-		}
-		out = append(out, c)
-	}
-	return out
 }

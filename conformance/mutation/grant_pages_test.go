@@ -173,18 +173,9 @@ var returnFaults = map[string]mutation.Mutation{
 			ex.Header.Del("Referrer-Policy")
 		}
 	}),
-	"grant.forgery.cross-site": booked(func(b *book) wrapper {
-		return b.forgiving(func(r *http.Request) bool { return r.Header.Get("Origin") == "https://attacker.example" })
-	}),
-	"grant.forgery.other-browser": booked(func(b *book) wrapper {
-		return b.forgiving(func(r *http.Request) bool { return r.Method == http.MethodPost && r.Header.Get("Cookie") == "" })
-	}),
-	"grant.forgery.other-person": booked(func(b *book) wrapper {
-		return b.forgiving(func(r *http.Request) bool {
-			known, mine := sessionIn(b.sessions[flowOf(r.URL.Path)]), sessionIn(r.Header.Get("Cookie"))
-			return r.Method == http.MethodPost && known != "" && mine != "" && known != mine
-		})
-	}),
+	"grant.forgery.cross-site":    booked(func(b *book) wrapper { return b.forgiving(fromAttacker) }),
+	"grant.forgery.other-browser": booked(func(b *book) wrapper { return b.forgiving(fromNobody) }),
+	"grant.forgery.other-person":  booked(func(b *book) wrapper { return b.forgiving(b.fromSomebodyElse) }),
 	"grant.forgery.get": booked(func(b *book) wrapper {
 		return b.forgiving(func(r *http.Request) bool { return r.Method == http.MethodGet && r.URL.Query().Has("digest") })
 	}),
