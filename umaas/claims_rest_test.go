@@ -34,7 +34,10 @@ func (w *world) signInThere(who umaas.AccountID, claims ...umaas.Claim) umaas.Se
 func (w *world) trustSignIn() claimsIssuer {
 	w.t.Helper()
 	i := w.trust()
-	w.trustMore(func(i *umaas.TrustedIssuer) { i.Uses = append(i.Uses, umaas.UseSignIn); i.Claims = append(i.Claims, "er") })
+	w.trustMore(func(i *umaas.TrustedIssuer) {
+		i.Uses = append(i.Uses, umaas.UseSignIn)
+		i.Claims = append(i.Claims, "er")
+	})
 	return i
 }
 
@@ -77,7 +80,7 @@ func TestSEC_25_NewerWordReplaces(t *testing.T) {
 		s.terms(true)
 		pct = w.rpt(c1, s.confirm(true)).PCT
 		for _, v := range w.rememberedViews(w.bob) {
-			if v.Created.Add(10*day + time.Minute).Before(v.Expires) && v.Created.Equal(w.now()) {
+			if v.Created.Add(10*day+time.Minute).Before(v.Expires) && v.Created.Equal(w.now()) {
 				t.Errorf("remembered until %v", v.Expires)
 			}
 		}
