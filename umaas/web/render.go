@@ -159,7 +159,7 @@ var notices = map[string]bool{"signed-out": true, "allowed": true, "denied": tru
 
 // troubles are notices of what did not work on the way.
 var troubles = map[string]bool{
-	"upstream": true, "declined": true, "not-fresh": true, "untrusted": true, "linked-elsewhere": true, "last-sign-in": true,
+	"upstream": true, "declined": true, "not-fresh": true, "untrusted": true, "linked-elsewhere": true, "last-sign-in": true, "sign-in-again": true,
 }
 
 func (v *visit) noticeName() string { return v.site.SessionCookie + "-notice" }
