@@ -201,3 +201,35 @@ func TestSEC_17_NarrowedUse(t *testing.T) {
 	w.trustMore(func(i *umaas.TrustedIssuer) { i.Uses = []umaas.IssuerUse{umaas.UseClaims} })
 	w.refused(c1, w.ticket(perm(r, "view")), 403, "need_info", "", "pct", pct)
 }
+
+// TestPushedACR: what a pushed token says of a sign-in counts as the operator mapped it, and unmapped for nothing.
+func TestPushedACR(t *testing.T) {
+	for _, c := range []struct {
+		acr  string
+		acrs []string
+		good bool
+	}{
+		{"loa3", []string{"loa3=" + umaas.ACRMultiFactor}, true},
+		{"loa3", []string{"loa3=" + umaas.ACRPassword}, false},
+		{"loa3", []string{"loa3"}, false},
+		{umaas.ACRPhishingResistant, nil, false},
+		{umaas.ACRPhishingResistant, []string{umaas.ACRPhishingResistant}, true},
+		{"", []string{"=" + umaas.ACRMultiFactor}, false},
+	} {
+		t.Run(c.acr, func(t *testing.T) {
+			w := inMemory(t)
+			i := w.trust()
+			w.trustMore(func(i *umaas.TrustedIssuer) { i.ACRs = c.acrs })
+			r := w.set(w.alice, rs1, "view")
+			w.policy(w.alice, umaas.Who{Kind: umaas.WhoClaim, Claim: says("org", "clinic")}, []umaas.Rule{rule(rs1, r, "view")}, minACR(umaas.ACRMultiFactor))
+			_, err := w.redeem(c1, w.ticket(perm(r, "view")), "claim_token_format", idTokenFormat, "claim_token", i.idToken(t, "nora", w.now(), func(m map[string]any) {
+				m["acr"], m["auth_time"] = c.acr, w.now().Unix()
+			}))
+			if c.good {
+				w.must(err)
+				return
+			}
+			w.wantError(nil, err, 403, "need_info", "")
+		})
+	}
+}

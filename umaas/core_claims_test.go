@@ -47,11 +47,15 @@ func (w *world) trust() claimsIssuer {
 }
 
 // idToken is one about a member of the clinic.
-func (i claimsIssuer) idToken(t testing.TB, sub string, now time.Time) string {
+func (i claimsIssuer) idToken(t testing.TB, sub string, now time.Time, change ...func(map[string]any)) string {
 	t.Helper()
-	payload, err := json.Marshal(map[string]any{
+	claims := map[string]any{
 		"iss": hospitalIssuer, "sub": sub, "aud": issuer, "iat": now.Unix(), "exp": now.Add(5 * time.Minute).Unix(), "jti": rand.Text(), "org": "clinic",
-	})
+	}
+	for _, c := range change {
+		c(claims)
+	}
+	payload, err := json.Marshal(claims)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -79,13 +79,30 @@ func (s *Service) SetIssuerDisabled(ctx context.Context, issuer string, disabled
 	if disabled {
 		kind = "issuer-disabled"
 	}
+	return s.changeIssuer(ctx, issuer, kind, actor, func(i *TrustedIssuer) {
+		i.InFile = i.InFile && (disabled || !i.Dropped) // enabled beside the file: the commands answer for it
+		i.Disabled, i.Dropped = disabled, false
+	})
+}
+
+// DropTrustedIssuer ends the trust in an issuer that the configuration file names no more, until it does again. One that
+// did not come from the file stays as it is.
+func (s *Service) DropTrustedIssuer(ctx context.Context, issuer string, actor AccountID) error {
+	return s.changeIssuer(ctx, issuer, "issuer-disabled", actor, func(i *TrustedIssuer) {
+		if i.InFile && !i.Disabled {
+			i.Disabled, i.Dropped = true, true
+		}
+	})
+}
+
+func (s *Service) changeIssuer(ctx context.Context, issuer, kind string, actor AccountID, change func(*TrustedIssuer)) error {
 	now := s.Now()
 	err := s.Store.Update(ctx, func(tx Tx) error {
 		i, err := tx.TrustedIssuer(issuer)
 		if err != nil {
 			return err
 		}
-		i.Disabled = disabled
+		change(&i)
 		if err := tx.PutTrustedIssuer(i); err != nil {
 			return err
 		}

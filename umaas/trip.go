@@ -12,7 +12,7 @@ import (
 )
 
 // StartTrip begins a sign-in at an issuer. Errors: ErrUntrusted; ErrStep where the flow waits for no sign-in; ErrFlowGone,
-// ErrOtherBrowser, ErrOtherPerson.
+// ErrOtherBrowser, ErrOtherPerson; ErrNotFresh where an identity is to be linked and the sign-in is more than five minutes ago.
 func (s *Service) StartTrip(ctx context.Context, q TripRequest, b Browser) (TripStart, error) {
 	var random [secretBytes]byte
 	if _, err := io.ReadFull(s.Random, random[:]); err != nil {
@@ -47,11 +47,23 @@ func (s *Service) StartTrip(ctx context.Context, q TripRequest, b Browser) (Trip
 	return out, err
 }
 
+// recent: she signed in not long ago; by an issuer's word counts when she came from there.
+func (s Session) recent(now time.Time) bool {
+	at := s.AuthTime
+	if s.Upstream != (Identity{}) {
+		at = s.Created
+	}
+	return now.Sub(at) <= stepUpMaxAge
+}
+
 // aloneTrip makes a flow of its own for a sign-in that leads to one of our pages.
 func (s *Service) aloneTrip(tx Tx, q TripRequest, trip *Trip, out *TripStart, b Browser, now time.Time) (string, error) {
 	if q.Link {
 		if q.Session == nil {
 			return "", ErrOtherPerson
+		}
+		if !q.Session.recent(now) {
+			return "", ErrNotFresh // whoever finds a browser open must not get a key of his own to the account
 		}
 		trip.Link = q.Session.Account
 	}

@@ -57,6 +57,7 @@ func (d *doctor) examine(ctx context.Context, c config.Config) error {
 	if c.Runs("as") {
 		d.issuer(ctx, c.AS.Issuer)
 		d.listener("as", c.AS.Listener)
+		d.dropped(ctx, c)
 	}
 	if c.Runs("fhir") && !c.Runs("gateway") {
 		d.listener("fhir", c.FHIR.Listener)

@@ -3,10 +3,13 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
 
+	"github.com/umaas/umaas/cmd/umaas/control"
+	"github.com/umaas/umaas/cmd/umaas/server"
 	"github.com/umaas/umaas/umaas/config"
 	"github.com/umaas/umaas/umaas/uma"
 )
@@ -49,5 +52,24 @@ func (d *doctor) foreign(g config.Gateway) {
 	d.check(said, nil, "")
 	if len(g.ForeignPrivate) > 0 {
 		d.check(fmt.Sprintf("servers that patients name may stand in %v, too (gateway.foreign_private_networks)", g.ForeignPrivate), nil, "")
+	}
+}
+
+// dropped lists the issuers that are disabled since as.trusted_issuers names them no more. It asks the running server alone: to
+// open the store would change it.
+func (d *doctor) dropped(ctx context.Context, c config.Config) {
+	caller, err := control.Dial(ctx, c.Data, control.AS, func(context.Context) (*control.Local, error) { return nil, errors.New("not running") })
+	if err != nil {
+		return // told by its own line
+	}
+	var list []server.IssuerView
+	if err := errors.Join(caller.Call(ctx, "issuer-list", server.Named{}, &list), caller.Close()); err != nil {
+		d.check("trusted issuers can be listed", err, "look into the log of the server")
+		return
+	}
+	for _, i := range list {
+		if i.Dropped {
+			d.check("issuer "+i.Issuer+" is disabled: as.trusted_issuers names it no more (`umaas issuer remove` forgets it)", nil, "")
+		}
 	}
 }

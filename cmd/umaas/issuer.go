@@ -11,6 +11,9 @@ import (
 	"github.com/umaas/umaas/cmd/umaas/server"
 )
 
+// dropped marks an issuer that the configuration file named once.
+const dropped = "disabled (not in the file any more)"
+
 func issuerCommand() *cobra.Command {
 	o := &operate{}
 	scan := &cobra.Command{
@@ -41,7 +44,7 @@ func issuerCommand() *cobra.Command {
 		var vs []server.IssuerView
 		return o.call(c, atAS, "issuer-list", server.Named{}, &vs, func(w io.Writer) {
 			for _, v := range vs {
-				line(w, v.Issuer, v.Name, strings.Join(v.Uses, ","), strings.Join(v.Claims, ","), mark(v.Disabled, "disabled"))
+				line(w, v.Issuer, v.Name, strings.Join(v.Uses, ","), strings.Join(v.Claims, ","), mark(v.Disabled && !v.Dropped, "disabled")+mark(v.Dropped, dropped))
 			}
 		})
 	}}
@@ -53,7 +56,7 @@ func issuerCommand() *cobra.Command {
 					{"issuer", v.Issuer}, {"name", v.Name}, {"uses", strings.Join(v.Uses, " ")}, {"claims", strings.Join(v.Claims, " ")},
 					{"email_domains", strings.Join(v.EmailDomains, " ")}, {"algorithms", strings.Join(v.Algorithms, " ")}, {"keys", v.Keys}, {"jwks_uri", v.JWKSURI},
 					{"audience", v.Audience}, {"shares_clients", mark(v.ClientAudience, "yes")}, {"acr_values", strings.Join(v.ACRs, " ")},
-					{"disabled", mark(v.Disabled, "yes")}, {"since", date(v.Created, "")},
+					{"disabled", mark(v.Disabled && !v.Dropped, "yes") + mark(v.Dropped, "yes: as.trusted_issuers names it no more")}, {"since", date(v.Created, "")},
 				} {
 					if row[1] != "" {
 						line(w, row[0], row[1])

@@ -79,7 +79,7 @@ func atAS(ctx context.Context, cfg config.Config) (*control.Caller, error) {
 		}
 		as, err := server.NewAS(ctx, server.ASConfig{
 			Profile: umaas.Profile(cfg.Profile), Binding: binding, Certificates: certificates, Issuer: cfg.AS.Issuer, Name: cfg.Name, Data: cfg.Data, Now: time.Now, Logger: slog.New(slog.DiscardHandler),
-			Push: server.PushRule(cfg.AS.Claims),
+			Push: server.PushRule(cfg.AS.Claims), Issuers: server.Issuers(cfg.AS.TrustedIssuers),
 		})
 		if err != nil {
 			return nil, err

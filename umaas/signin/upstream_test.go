@@ -542,6 +542,15 @@ func TestUpstreamLink(t *testing.T) {
 	if err := trip(kim, nil, "kim-1"); !errors.Is(err, umaas.ErrOtherPerson) {
 		t.Fatal(err)
 	}
+	old := *kim
+	old.AuthTime = p.now().Add(-5*time.Minute - time.Second)
+	if _, err := p.up.Depart(ctx, umaas.TripRequest{Issuer: p.id, Link: true, Session: &old}, "", ""); !errors.Is(err, umaas.ErrNotFresh) {
+		t.Fatal("linked in a browser left open:", err)
+	}
+	old.Upstream, old.Created = umaas.Identity{Issuer: p.h.server.URL, Subject: "kim-0"}, p.now()
+	if _, err := p.up.Depart(ctx, umaas.TripRequest{Issuer: p.id, Link: true, Session: &old}, "", ""); err != nil {
+		t.Fatal("just back from an issuer:", err)
+	}
 	p.must(trip(kim, kim, "kim-1"))
 	p.must(trip(kim, kim, "kim-1")) // again changes nothing
 	if err := trip(eve, eve, "kim-1"); !errors.Is(err, umaas.ErrExists) {

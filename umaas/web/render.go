@@ -167,7 +167,7 @@ var notices = map[string]bool{"restored": true, "undone": true, "emergency-ended
 
 // troubles are notices of what did not work on the way.
 var troubles = map[string]bool{
-	"upstream": true, "declined": true, "not-fresh": true, "untrusted": true, "changed-meanwhile": true, "too-late": true, "appointed": true, "own-interest": true, "cannot-restore": true, "too-much": true, "linked-elsewhere": true, "last-sign-in": true,
+	"upstream": true, "declined": true, "not-fresh": true, "untrusted": true, "changed-meanwhile": true, "too-late": true, "appointed": true, "own-interest": true, "cannot-restore": true, "too-much": true, "linked-elsewhere": true, "last-sign-in": true, "sign-in-again": true,
 }
 
 func (v *visit) noticeName() string { return v.site.SessionCookie + "-notice" }

@@ -67,6 +67,12 @@ func (s *Site) signInAway(v *visit) error {
 	case errors.Is(err, umaas.ErrUntrusted):
 		v.leaveNotice("untrusted")
 		return s.backFrom(v, signin.Arrival{Flow: flow, To: to}, link)
+	case link && errors.Is(err, umaas.ErrNotFresh): // signed out, so that she signs in anew, and back here
+		if err := s.endSession(v); err != nil {
+			return err
+		}
+		v.leaveNotice("sign-in-again")
+		return v.seeOther("/login?to=" + url.QueryEscape(linkPage))
 	case errors.Is(err, signin.ErrSlowDown):
 		return uma.ErrTooMany.Because(err)
 	case errors.Is(err, umaas.ErrStep): // another tab has done it meanwhile

@@ -121,7 +121,7 @@ func NewAS(ctx context.Context, c ASConfig) (_ *AS, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := trust(ctx, core, c.Issuers); err != nil {
+	if err := trust(ctx, core, c.Issuers, c.Logger); err != nil {
 		return nil, err
 	}
 	handler, err := pages(ctx, c, core, st)

@@ -1,9 +1,11 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -31,20 +33,25 @@ func Issuers(list []config.TrustedIssuer) []umaas.TrustedIssuer {
 		for _, u := range i.Uses {
 			t.Uses = append(t.Uses, umaas.IssuerUse(u))
 		}
+		t.InFile = true
 		out = append(out, t)
 	}
 	return out
 }
 
 // trust brings the configuration's issuers into the store. What other commands added to an entry (how people sign in there) and
-// whether it was disabled stays. An entry that asks for what cannot be, such as unsigned tokens, stops the start (SEC-13).
-func trust(ctx context.Context, core *umaas.Service, list []umaas.TrustedIssuer) error {
+// whether it was disabled stays. An entry that asks for what cannot be, such as unsigned tokens, stops the start (SEC-13). One
+// that came from the file and stands there no more is disabled: the file wins (SEC-17).
+func trust(ctx context.Context, core *umaas.Service, list []umaas.TrustedIssuer, log *slog.Logger) error {
 	for _, i := range list {
 		old, err := core.TrustedIssuer(ctx, i.Issuer)
 		switch {
 		case err == nil:
-			i.ClientID, i.ClientSecret, i.Endpoints, i.Created = old.ClientID, old.ClientSecret, old.Endpoints, old.Created
-			i.Disabled = i.Disabled || old.Disabled
+			keepSignIn(&i, old)
+			if len(i.ACRs) == 0 && i.Trusts(umaas.UseSignIn) {
+				i.ACRs = old.ACRs // the file says nothing of them; set with the sign-in
+			}
+			i.Disabled = i.Disabled || old.Disabled && !old.Dropped
 			if equalIssuers(i, old) {
 				continue
 			}
@@ -55,13 +62,13 @@ func trust(ctx context.Context, core *umaas.Service, list []umaas.TrustedIssuer)
 			return err
 		}
 	}
-	return nil
+	return distrust(ctx, core, list, log)
 }
 
 func equalIssuers(a, b umaas.TrustedIssuer) bool {
 	return a.Name == b.Name && slices.Equal(a.Uses, b.Uses) && slices.Equal(a.Claims, b.Claims) && slices.Equal(a.EmailDomains, b.EmailDomains) &&
 		slices.Equal(a.Algorithms, b.Algorithms) && a.JWKSURI == b.JWKSURI && string(a.JWKS) == string(b.JWKS) && a.Audience == b.Audience &&
-		a.ClientAudience == b.ClientAudience && slices.Equal(a.ACRs, b.ACRs) && a.Disabled == b.Disabled
+		a.ClientAudience == b.ClientAudience && slices.Equal(a.ACRs, b.ACRs) && a.Disabled == b.Disabled && a.InFile == b.InFile && a.Dropped == b.Dropped
 }
 
 // NewIssuer are the arguments of issuer-put.
@@ -90,13 +97,14 @@ type IssuerView struct {
 	ClientAudience bool
 	ACRs           []string
 	Disabled       bool
+	Dropped        bool // disabled since as.trusted_issuers names it no more
 	Created        time.Time
 }
 
 func viewIssuer(i umaas.TrustedIssuer) IssuerView {
 	v := IssuerView{
 		Issuer: i.Issuer, Name: i.Name, Claims: i.Claims, EmailDomains: i.EmailDomains, Algorithms: i.Algorithms, JWKSURI: i.JWKSURI, Keys: "at jwks_uri",
-		Audience: i.Audience, ClientAudience: i.ClientAudience, ACRs: i.ACRs, Disabled: i.Disabled, Created: i.Created,
+		Audience: i.Audience, ClientAudience: i.ClientAudience, ACRs: i.ACRs, Disabled: i.Disabled, Dropped: i.Dropped, Created: i.Created,
 	}
 	if len(i.JWKS) > 0 {
 		v.Keys = "in the record"
@@ -112,7 +120,6 @@ func (a *AS) putIssuer(ctx context.Context, n NewIssuer) (IssuerView, error) {
 	old, err := a.Service.TrustedIssuer(ctx, n.Issuer)
 	switch {
 	case err == nil:
-		i.ClientID, i.ClientSecret, i.Endpoints, i.Disabled = old.ClientID, old.ClientSecret, old.Endpoints, old.Disabled
 	case !errors.Is(err, umaas.ErrNotFound):
 		return IssuerView{}, err
 	}
@@ -121,13 +128,22 @@ func (a *AS) putIssuer(ctx context.Context, n NewIssuer) (IssuerView, error) {
 	for _, u := range n.Uses {
 		i.Uses = append(i.Uses, umaas.IssuerUse(u))
 	}
+	if err == nil {
+		keepSignIn(&i, old)
+		i.Disabled, i.InFile, i.Dropped = old.Disabled, old.InFile, old.Dropped
+		if i.ACRs == nil {
+			i.ACRs = old.ACRs
+		}
+	}
 	if n.Scan {
 		found, err := a.fetch.ScanIssuer(ctx, n.Issuer)
 		if err != nil {
 			return IssuerView{}, err
 		}
 		i.JWKSURI, i.JWKS = found.JWKSURI, nil
-		i.Endpoints = umaas.IssuerEndpoints{Authorization: found.Authorization, Token: found.Token, UserInfo: found.UserInfo}
+		i.Endpoints = umaas.IssuerEndpoints{
+			Authorization: cmp.Or(found.Authorization, i.Endpoints.Authorization), Token: cmp.Or(found.Token, i.Endpoints.Token), UserInfo: cmp.Or(found.UserInfo, i.Endpoints.UserInfo),
+		}
 		if len(i.Algorithms) == 0 {
 			i.Algorithms = usable(found.Algorithms)
 		}
