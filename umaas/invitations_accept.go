@@ -78,9 +78,13 @@ func (s *Service) invited(r Reader, handle string, sess Session, now time.Time) 
 	if err != nil {
 		return Invitation{}, Account{}, err
 	}
+	person, err := s.signedIn(r, account, sess)
+	if err != nil {
+		return Invitation{}, Account{}, err
+	}
 	again := i.State(now) == InvitationAccepted && i.Account == account.ID
 	if account.Disabled || account.ID == i.Owner || account.ID == i.By || !again && i.State(now) != InvitationOpen ||
-		!again && !s.means(i.Policy.Who, account) || !i.Policy.InForce(now) {
+		!again && !person.invitedAs(i.Policy.Who) || !i.Policy.InForce(now) {
 		return Invitation{}, Account{}, ErrNotFound
 	}
 	owner, err := r.Account(i.Owner)

@@ -20,6 +20,7 @@ const (
 	pathAccessEvents  = "/access-events"
 	pathEvents        = "/events"
 	pathGrantsConsume = "/grants/consume"
+	pathOwner         = "/owner"
 )
 
 // Metadata is the discovery document (RFC 8414 §2, Grant §2, FedAuthz §2, OpenID Connect Discovery §3). It is the same for
@@ -40,6 +41,7 @@ func (s *Service) Metadata() uma.Metadata {
 		AccessEventsEndpoint:         s.Issuer + pathAccessEvents,
 		EventFeedEndpoint:            s.Issuer + pathEvents,
 		GrantConsumptionEndpoint:     s.Issuer + pathGrantsConsume,
+		OwnerEndpoint:                s.Issuer + pathOwner,
 		UMAProfilesSupported:         s.formatURIs(), // Grant §2, G-038
 		ScopesSupported:              []string{scopeOpenID, scopeProfile, scopeFHIRUser, scopeOffline, uma.ScopeProtection, ScopeOwner},
 		ResponseTypesSupported:       []string{responseCode},

@@ -113,6 +113,8 @@ func (s *Service) bindingMetadata(m uma.Metadata) uma.Metadata {
 		"resource_registration_endpoint":       base + pathResourceSet,
 		"urn:umaas:access_events_endpoint":     base + pathAccessEvents,
 		"urn:umaas:grant_consumption_endpoint": base + pathGrantsConsume,
+		"urn:umaas:event_feed_endpoint":        base + pathEvents,
+		"urn:umaas:owner_endpoint":             base + pathOwner,
 	}
 	m.TokenEndpointAuthMethodsSupported = append(m.TokenEndpointAuthMethodsSupported, string(AuthTLSSelfSigned))
 	if s.Binding.ClientCAs != nil {

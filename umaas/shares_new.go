@@ -38,29 +38,11 @@ func (s *Service) CreateShare(ctx context.Context, owner AccountID, n NewShare, 
 // CreateShare stores what an owner gives unasked. Every item must be one of her own sets' (SEC-40). Whether an address has an
 // account is never told (SEC-44). Errors: ErrBadAnswer, ErrNothingChosen, ErrNotFound, ErrOwnInterest.
 func (a Acting) CreateShare(ctx context.Context, n NewShare, requestID string) (PolicyID, error) {
-	s, now := a.s, a.s.Now()
-	if err := n.prepare(s, a.owner, now); err != nil {
-		return "", err
-	}
-	id, err := s.newPolicyID(now)
+	made, _, err := a.CreateShares(ctx, []NewShare{n}, requestID)
 	if err != nil {
 		return "", err
 	}
-	err = s.Store.Update(ctx, func(tx Tx) error {
-		p, err := a.sharePolicy(tx, n, now)
-		if err != nil {
-			return err
-		}
-		p.ID = id
-		if err := tx.PutPolicy(p); err != nil {
-			return fmt.Errorf("store share: %w", err)
-		}
-		return s.tell(tx, now, a.shareEvent(EventShareCreated, p, requestID))
-	})
-	if err != nil {
-		return "", err
-	}
-	return id, nil
+	return made[0], nil
 }
 
 // CheckShare tells what CreateShare would make of a share, and stores nothing. The policy has no id.

@@ -55,6 +55,18 @@ func TestUserCommands(t *testing.T) {
 		if v := mustJSON[server.UserView](t, "", at("user", "unlock", "nora")...); v.Disabled {
 			t.Errorf("unlock: %+v", v)
 		}
+		for _, name := range []string{string(u.ID), "NORA", "nora@example.org"} { // who has no login is named by the account id
+			if v := mustJSON[server.UserView](t, "", at("user", "lock", name)...); !v.Disabled || v.ID != u.ID {
+				t.Errorf("lock %s: %+v", name, v)
+			}
+			if v := mustJSON[server.UserView](t, "", at("user", "show", name)...); !v.Disabled || v.Login != "nora" || v.Name != "Nora Lind" {
+				t.Errorf("show %s: %+v", name, v)
+			}
+			if v := mustJSON[server.UserView](t, "", at("user", "unlock", name)...); v.Disabled {
+				t.Errorf("unlock %s: %+v", name, v)
+			}
+		}
+		refused(t, `nobody has the login "u_nobody", and no account has that id`, "", at("user", "show", "u_nobody")...)
 		if out := must(t, "another good password\n", at("user", "password", "nora")...); strings.Contains(out, "another good") {
 			t.Error("the password is printed")
 		}

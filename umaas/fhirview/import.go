@@ -11,10 +11,10 @@ import (
 )
 
 // maxConsents of one import.
-const maxConsents = 50
+const maxConsents = umaas.MaxShares
 
-// Import reads a Consent or a Bundle of them as shares of the owner. Everything is read and judged before the first is stored;
-// with check nothing is. The views tell what each means here. Errors: umaas.ErrBadAnswer with the path of the first element that
+// Import reads a Consent or a Bundle of them as shares of the owner. All are stored in one transaction or none is; with check
+// nothing is. The views tell what each means here. Errors: umaas.ErrBadAnswer with the path of the first element that
 // is not understood, and those of Acting.CreateShare.
 func (v View) Import(ctx context.Context, a umaas.Acting, raw []byte, check bool, requestID string) ([]umaas.PolicyID, []umaas.ShareView, error) {
 	consents, err := consentsIn(raw)
@@ -46,16 +46,15 @@ func (v View) Import(ctx context.Context, a umaas.Acting, raw []byte, check bool
 	if check {
 		return nil, views, nil
 	}
-	var made []umaas.PolicyID
-	for i, share := range shares {
-		id, err := a.CreateShare(ctx, share, requestID)
-		if err != nil { // what was judged a moment ago changed meanwhile
-			return made, views[:len(made)], located(consents[i].path, err)
-		}
-		made = append(made, id)
-		if views[i], err = a.Share(ctx, id); err != nil {
-			return made, views[:len(made)], err
-		}
+	made, at, err := a.CreateShares(ctx, shares, requestID)
+	switch {
+	case err != nil && at >= 0: // what was judged a moment ago changed meanwhile
+		return nil, nil, located(consents[at].path, err)
+	case err != nil:
+		return nil, nil, err
+	}
+	for i, id := range made {
+		views[i].ID = id
 	}
 	return made, views, nil
 }

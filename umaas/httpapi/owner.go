@@ -21,6 +21,7 @@ type OwnerAPI interface {
 	PresentOwner(ctx context.Context, p umaas.Presentation) (umaas.OwnerToken, error)
 	Acting(actor, owner umaas.AccountID) umaas.Acting
 	ActingFor(ctx context.Context, actor umaas.AccountID) ([]umaas.DelegationView, error)
+	DelegatedInbox(ctx context.Context, actor umaas.AccountID) ([]umaas.DelegatedRequest, error)
 }
 
 // Consents puts policies into FHIR Consents and back.
@@ -69,6 +70,7 @@ func (a *api) ownerRoutes(r gin.IRouter) {
 		{http.MethodPost, "/delegations", a.delegate, ""},
 		{http.MethodDelete, "/delegations/:id", a.revokeDelegation, ""},
 		{http.MethodGet, "/acting-for", a.actingFor, ""},
+		{http.MethodGet, "/delegated-requests", a.delegatedRequests, ""},
 	} {
 		o.Handle(route.method, route.path, a.owned(route.do, strings.Fields(route.query)))
 	}

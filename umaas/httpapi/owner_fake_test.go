@@ -18,3 +18,7 @@ func (f *fake) Acting(actor, owner umaas.AccountID) umaas.Acting {
 func (f *fake) ActingFor(context.Context, umaas.AccountID) ([]umaas.DelegationView, error) {
 	return nil, umaas.ErrNotFound
 }
+
+func (f *fake) DelegatedInbox(context.Context, umaas.AccountID) ([]umaas.DelegatedRequest, error) {
+	return nil, umaas.ErrNotFound
+}

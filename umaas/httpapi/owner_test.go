@@ -164,7 +164,7 @@ func (w *ownerWorld) routesOf(policy, request, invitation, delegation string) []
 		{"POST", "/owner/requests/" + request + "/end", ""}, {"GET", "/owner/history", ""}, {"GET", "/owner/invitations", ""},
 		{"POST", "/owner/invitations", w.newPolicy("")}, {"DELETE", "/owner/invitations/" + invitation, ""},
 		{"GET", "/owner/delegations", ""}, {"POST", "/owner/delegations", `{"who":{"kind":"email","email":"bob@example.org"},"rights":["answer"]}`},
-		{"DELETE", "/owner/delegations/" + delegation, ""}, {"GET", "/owner/acting-for", ""}, {"POST", "/owner/consents", `{"resourceType":"Consent"}`},
+		{"DELETE", "/owner/delegations/" + delegation, ""}, {"GET", "/owner/acting-for", ""}, {"GET", "/owner/delegated-requests", ""}, {"POST", "/owner/consents", `{"resourceType":"Consent"}`},
 	}
 }
 
@@ -214,7 +214,7 @@ func TestSEC_43_GuardTimesVerb(t *testing.T) {
 	w := newOwnerWorld(t)
 	guards := map[string]umaas.DelegatedRight{
 		"policies": umaas.MayShare, "resources": umaas.MayShare, "invitations": umaas.MayShare, "requests": umaas.MayAnswer,
-		"consents": umaas.MayShare, "history": umaas.MayHistory, "delegations": "", "acting-for": "",
+		"consents": umaas.MayShare, "history": umaas.MayHistory, "delegations": "", "acting-for": "", "delegated-requests": "",
 	}
 	tokens := map[umaas.DelegatedRight]string{"none": w.bobsToken}
 	for _, right := range []umaas.DelegatedRight{umaas.MayShare, umaas.MayAnswer, umaas.MayHistory} {
@@ -248,7 +248,7 @@ func TestSEC_43_GuardTimesVerb(t *testing.T) {
 			}
 		}
 	}
-	if rows != 84 {
+	if rows != 88 {
 		t.Errorf("%d rows", rows)
 	}
 	// Without for every address is the bearer's own: alice's ids are unknown there.

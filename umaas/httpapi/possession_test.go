@@ -263,3 +263,46 @@ func TestBindingMetadataOverTheWire(t *testing.T) {
 		t.Errorf("%+v", m)
 	}
 }
+
+// TestSEC_108_AliasesOfAllBoundDoors: every address that takes a token has its alias, and a certificate-bound PAT reads the event
+// feed there and nowhere else (RFC 8705 §5).
+func TestSEC_108_AliasesOfAllBoundDoors(t *testing.T) {
+	w := newMTLS(t)
+	m := w.core.Metadata()
+	for name, at := range map[string]string{
+		"token_endpoint": m.TokenEndpoint, "revocation_endpoint": m.RevocationEndpoint, "introspection_endpoint": m.IntrospectionEndpoint,
+		"userinfo_endpoint": m.UserinfoEndpoint, "permission_endpoint": m.PermissionEndpoint, "resource_registration_endpoint": m.ResourceRegistrationEndpoint,
+		"urn:umaas:access_events_endpoint": m.AccessEventsEndpoint, "urn:umaas:event_feed_endpoint": m.EventFeedEndpoint,
+		"urn:umaas:grant_consumption_endpoint": m.GrantConsumptionEndpoint, "urn:umaas:owner_endpoint": m.OwnerEndpoint,
+	} {
+		if want := w.mtls.URL + strings.TrimPrefix(at, w.plain.URL); at == "" || m.MTLSEndpointAliases[name] != want {
+			t.Errorf("%s: %q, want %q", name, m.MTLSEndpointAliases[name], want)
+		}
+	}
+	_, _, token := w.call(t, w.mtls.URL+"/token", &w.own, nil, url.Values{"grant_type": {"client_credentials"}, "scope": {uma.ScopeProtection}, "client_id": {string(w.client.ID)}})
+	read := func(base string, cert *tls.Certificate) int {
+		t.Helper()
+		config := &tls.Config{RootCAs: x509.NewCertPool(), MinVersion: tls.VersionTLS12}
+		config.RootCAs.AddCert(w.mtls.Certificate())
+		if cert != nil {
+			config.Certificates = []tls.Certificate{*cert}
+		}
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, base, strings.NewReader("{}"))
+		must(t, err)
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Authorization", "Bearer "+token["access_token"].(string))
+		res, err := (&http.Client{Transport: &http.Transport{TLSClientConfig: config, DisableKeepAlives: true}}).Do(r)
+		must(t, err)
+		must(t, res.Body.Close())
+		return res.StatusCode
+	}
+	if got := read(m.MTLSEndpointAliases["urn:umaas:event_feed_endpoint"], &w.own); got != http.StatusOK {
+		t.Errorf("with the certificate: %d", got)
+	}
+	if got := read(m.MTLSEndpointAliases["urn:umaas:event_feed_endpoint"], nil); got != http.StatusUnauthorized {
+		t.Errorf("without: %d", got)
+	}
+	if got := read(m.EventFeedEndpoint, &w.own); got != http.StatusUnauthorized {
+		t.Errorf("at the ordinary address: %d", got)
+	}
+}

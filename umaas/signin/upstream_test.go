@@ -596,7 +596,7 @@ func TestStepUpAtIssuer(t *testing.T) {
 	_, kim := p.enter(func(c map[string]any) { c["auth_time"] = p.now().Add(-time.Hour).Unix() })
 	owner, err := p.core.PutAccount(ctx, umaas.Account{Login: "maria", Name: "Maria"}, "")
 	p.must(err)
-	app := umaas.Client{ID: "c-app", Name: "App", AuthMethod: umaas.AuthNone, GrantTypes: []string{uma.GrantTypeTicket, uma.GrantTypeRefreshToken}, ClaimsRedirectURIs: []string{"https://app.example/cb"}}
+	app := umaas.Client{ID: "c-app", Name: "App", AuthMethod: umaas.AuthSecretPost, SecretHash: umaas.SecretHash(sha256.Sum256([]byte("app secret"))), GrantTypes: []string{uma.GrantTypeTicket, uma.GrantTypeRefreshToken}, ClaimsRedirectURIs: []string{"https://app.example/cb"}}
 	rs := umaas.Client{ID: "c-rs", Name: "RS", Scopes: []string{uma.ScopeProtection}}
 	p.must(p.store.Update(ctx, func(tx umaas.Tx) error { return errors.Join(tx.PutClient(app), tx.PutClient(rs)) }))
 	pat := umaas.PAT{Owner: owner.ID, RS: rs.ID}
@@ -678,7 +678,7 @@ func TestStepUpAtIssuer(t *testing.T) {
 	}
 	back, err := p.core.ConfirmGather(ctx, started.ID, b, *fresh, umaas.ConfirmAnswer{Digest: v.Digest, Remember: true})
 	p.must(err)
-	out, err := p.core.Token(ctx, umaas.TokenRequest{Form: url.Values{"grant_type": {uma.GrantTypeTicket}, "client_id": {"c-app"}, "ticket": {back.Query.Get("ticket")}}})
+	out, err := p.core.Token(ctx, umaas.TokenRequest{Form: url.Values{"grant_type": {uma.GrantTypeTicket}, "client_id": {"c-app"}, "client_secret": {"app secret"}, "ticket": {back.Query.Get("ticket")}}})
 	p.must(err)
 	live := func() bool {
 		i, err := p.core.Introspect(ctx, pat, out.AccessToken)
@@ -697,7 +697,7 @@ func TestStepUpAtIssuer(t *testing.T) {
 	if live() {
 		t.Fatal("the token outlives the trust it rests on")
 	}
-	refresh := umaas.TokenRequest{Form: url.Values{"grant_type": {uma.GrantTypeRefreshToken}, "client_id": {"c-app"}, "refresh_token": {out.RefreshToken}}}
+	refresh := umaas.TokenRequest{Form: url.Values{"grant_type": {uma.GrantTypeRefreshToken}, "client_id": {"c-app"}, "client_secret": {"app secret"}, "refresh_token": {out.RefreshToken}}}
 	if _, err := p.core.Token(ctx, refresh); out.RefreshToken == "" || !errors.Is(err, uma.ErrInvalidGrant) {
 		t.Fatal("refresh outlives the trust it rests on:", err)
 	}

@@ -39,6 +39,7 @@ type Metadata struct {
 	AccessEventsEndpoint                       string            `json:"urn:umaas:access_events_endpoint,omitempty"`
 	EventFeedEndpoint                          string            `json:"urn:umaas:event_feed_endpoint,omitempty"`
 	GrantConsumptionEndpoint                   string            `json:"urn:umaas:grant_consumption_endpoint,omitempty"`
+	OwnerEndpoint                              string            `json:"urn:umaas:owner_endpoint,omitempty"` // the policy API; its paths go on from here
 	ScopesSupported                            []string          `json:"scopes_supported,omitempty"`
 	ResponseTypesSupported                     []string          `json:"response_types_supported"`
 	ResponseModesSupported                     []string          `json:"response_modes_supported,omitempty"`
