@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/umaas/umaas/resourceserver/asclient"
@@ -35,7 +34,6 @@ const (
 	eventsPerBatch  = 100
 	batchesPerRead  = 200
 	eventsPerReport = 500
-	deliverAtOnce   = 8
 )
 
 // Record implements Recorder. An event without an id or a set is a fault of the caller and refused as a whole.
@@ -63,54 +61,6 @@ func (e *EventSpool) Record(ctx context.Context, events []Event) error {
 		return fmt.Errorf("record access: %w", err)
 	}
 	return nil
-}
-
-// Run delivers until ctx ends, looking every interval; while a server is away it waits longer, up to a minute.
-func (e *EventSpool) Run(ctx context.Context, interval time.Duration) error {
-	wait := interval
-	for {
-		_, err := e.Deliver(ctx)
-		switch {
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case err != nil:
-			e.log.WarnContext(ctx, "access events wait for delivery", "err", err)
-			wait = min(2*wait, max(time.Minute, interval))
-		default:
-			wait = interval
-		}
-		if err := sleep(ctx, wait); err != nil {
-			return err
-		}
-	}
-}
-
-// Deliver sends everything that waits, once, and returns how many events were taken. What fails stays.
-func (e *EventSpool) Deliver(ctx context.Context) (int, error) {
-	issuers, err := e.clients.Known(ctx)
-	if err != nil {
-		return 0, fmt.Errorf("list authorization servers: %w", err)
-	}
-	taken := make([]int, len(issuers))
-	failed := make([]error, len(issuers))
-	var wg sync.WaitGroup
-	gate := make(chan struct{}, deliverAtOnce) // one that is slow holds up nobody else's history
-	for i, issuer := range issuers {
-		gate <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-gate }()
-			n, err := e.deliverTo(ctx, issuer)
-			if taken[i] = n; err != nil {
-				failed[i] = fmt.Errorf("%s: %w", issuer, err)
-			}
-		})
-	}
-	wg.Wait()
-	total := 0
-	for _, n := range taken {
-		total += n
-	}
-	return total, errors.Join(failed...)
 }
 
 func (e *EventSpool) deliverTo(ctx context.Context, issuer string) (int, error) {

@@ -53,7 +53,8 @@ type PatientName struct {
 //
 // Reconcile may be called at any time and any number of times: it changes only what differs.
 type Registrar struct {
-	cfg RegistrarConfig
+	cfg    RegistrarConfig
+	events *EventSpool // to empty an account's spool before its sets are deleted
 }
 
 // Work bounds.
@@ -88,7 +89,7 @@ func NewRegistrar(cfg RegistrarConfig) (*Registrar, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Registrar{cfg: cfg}, nil
+	return &Registrar{cfg: cfg, events: NewEventSpool(cfg.State, cfg.Tokens, cfg.Tokens.clients, cfg.Now, cfg.Logger)}, nil
 }
 
 // custodian is the owner that stands for the organization of this resource server.

@@ -90,8 +90,14 @@ func (r *Registrar) retire(ctx context.Context, o Owner) error {
 			break
 		}
 	}
-	err := r.removals(ctx, o)
-	if err == nil {
+	err := r.events.deliverOwner(ctx, o) // while its server still knows the sets
+	if errors.Is(err, ErrUnreachable) && !r.cfg.Tokens.foreign(o.Issuer) {
+		return err
+	}
+	if err != nil {
+		r.cfg.Logger.InfoContext(ctx, "access events are not taken by the server that guards no more", "issuer", o.Issuer, "err", err)
+	}
+	if err = r.removals(ctx, o); err == nil {
 		err = r.clear(ctx, o)
 	}
 	if err != nil && !errors.Is(err, ErrNoPAT) {
@@ -115,45 +121,29 @@ func (r *Registrar) clear(ctx context.Context, o Owner) error {
 }
 
 func (r *Registrar) letGo(ctx context.Context, o Owner) error {
-	_, err := r.cfg.State.HomeOf(ctx, o.User)
+	home, err := r.cfg.State.HomeOf(ctx, o.User)
 	if errors.Is(err, ErrNotKept) {
 		return nil // a home account stays: she signs in with it
 	}
 	if err != nil {
 		return fmt.Errorf("read linked account: %w", err)
 	}
-	if err := r.dropEvents(ctx, o); err != nil {
-		return err
+	switch u, err := r.cfg.State.User(ctx, home); {
+	case err == nil:
+		now, err := r.guard(ctx, u)
+		if err != nil {
+			return err
+		}
+		if err := r.handOver(ctx, o, now); err != nil {
+			return err
+		}
+	case !errors.Is(err, ErrNotKept):
+		return fmt.Errorf("read user: %w", err)
 	}
 	if err := r.cfg.State.UnlinkAccount(ctx, o.User); err != nil {
 		return fmt.Errorf("unlink account: %w", err)
 	}
 	return r.cfg.Tokens.Forget(ctx, o)
-}
-
-// dropEvents gives up access events for an account that is let go: they are about sets its server knows no more.
-func (r *Registrar) dropEvents(ctx context.Context, o Owner) error {
-	var keys [][]byte
-	for after := []byte(nil); ; {
-		page, err := r.cfg.State.SpooledEvents(ctx, o.Issuer, after, batchesPerRead)
-		if err != nil {
-			return fmt.Errorf("read spool: %w", err)
-		}
-		for _, b := range page {
-			if b.Owner == o {
-				keys = append(keys, b.Key)
-			}
-		}
-		if len(page) < batchesPerRead {
-			break
-		}
-		after = page[len(page)-1].Key
-	}
-	if len(keys) == 0 {
-		return nil
-	}
-	r.cfg.Logger.WarnContext(ctx, "access events of an account that was let go are dropped", "issuer", o.Issuer, "batches", len(keys))
-	return r.cfg.State.EventsDelivered(ctx, keys)
 }
 
 // Move gives everything of a person from one account to another, in this order: the record's set and access(u,*) are

@@ -213,6 +213,8 @@ type Spool interface {
 	// SpooledEvents lists what waits for an issuer, oldest first, after a key.
 	SpooledEvents(ctx context.Context, issuer string, after []byte, limit int) ([]SpooledEvents, error)
 	EventsDelivered(ctx context.Context, keys [][]byte) error
+	// SpoolIssuers lists the authorization servers for which something waits.
+	SpoolIssuers(ctx context.Context) ([]string, error)
 }
 
 // Handles keeps short-lived values behind unguessable handles that show nothing. Kinds are apart from each other.

@@ -164,7 +164,8 @@ func resourcesOf(permissions []uma.Permission) []string {
 	return out
 }
 
-// profileMetadata names only what the profile leaves (SEC-74).
+// profileMetadata names the profile (Grant §2), so that a resource server knows whose tokens it will see, and only what the
+// profile leaves (SEC-74).
 func (s *Service) profileMetadata(m uma.Metadata) uma.Metadata {
 	r := s.rules
 	var methods []string
@@ -174,5 +175,8 @@ func (s *Service) profileMetadata(m uma.Metadata) uma.Metadata {
 		}
 	}
 	m.TokenEndpointAuthMethodsSupported = methods
+	if r.ownerIsSubject {
+		m.UMAProfilesSupported = append(m.UMAProfilesSupported, uma.ProfileURIHEART)
+	}
 	return m
 }

@@ -56,7 +56,8 @@ type Config struct {
 	ClientKey    string // base64 of PKCS #8 in place of ClientSecret: private_key_jwt
 	RPTFormat    string // "", "opaque" or "jwt": asked at registration (decisions 1)
 	// ResourceAudience takes signed tokens in HEART's form, whose aud names resources (HEART UMA2 §3.3.2): whether these are
-	// this server's own is then told by introspection alone.
+	// this server's own is then told by introspection alone. It need not be set for a server that names the profile in its
+	// metadata (uma_profiles_supported).
 	ResourceAudience bool
 	Store            CredentialStore
 	Timeout          time.Duration // of one attempt; default 5 s

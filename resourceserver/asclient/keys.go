@@ -219,7 +219,7 @@ func (c *Client) VerifyAccessToken(ctx context.Context, raw string) (AccessToken
 	switch {
 	case claims.Iss != c.cfg.Issuer:
 		return AccessToken{}, fmt.Errorf("%w: token of issuer %q", ErrUntrusted, claims.Iss)
-	case len(claims.Aud) == 0 || !(claims.Azp != "" && c.cfg.ResourceAudience) && (c.cfg.Audience == "" || !contains(claims.Aud, c.cfg.Audience)):
+	case len(claims.Aud) == 0 || !(claims.Azp != "" && c.resourceAudience(ctx)) && (c.cfg.Audience == "" || !contains(claims.Aud, c.cfg.Audience)):
 		return AccessToken{}, fmt.Errorf("%w: token for another audience", ErrUntrusted)
 	case claims.Exp <= now:
 		return AccessToken{}, fmt.Errorf("%w: token has expired", ErrUntrusted)
@@ -239,6 +239,15 @@ func (c *Client) VerifyAccessToken(ctx context.Context, raw string) (AccessToken
 			Aud: claims.Aud, Exp: claims.Exp, Nbf: claims.Nbf, Iat: claims.Iat, JTI: claims.JTI, Kind: claims.Kind, Cnf: claims.Cnf,
 		},
 	}, nil
+}
+
+// resourceAudience holds for a server under the HEART profile: configured as one, or naming the profile itself.
+func (c *Client) resourceAudience(ctx context.Context) bool {
+	if c.cfg.ResourceAudience {
+		return true
+	}
+	m, err := c.Metadata(ctx)
+	return err == nil && contains(m.UMAProfilesSupported, uma.ProfileURIHEART)
 }
 
 // UnverifiedIssuer reads iss of a JWT without any check. It serves only to choose the Client that verifies the token.

@@ -68,6 +68,27 @@ func (s *Store) SpooledEvents(ctx context.Context, issuer string, after []byte, 
 	return list, err
 }
 
+// SpoolIssuers implements resourceserver.Spool. It reads one key for each, however much waits.
+func (s *Store) SpoolIssuers(ctx context.Context) ([]string, error) {
+	var list []string
+	err := s.engine.View(ctx, func(tx kv.Tx) error {
+		list = nil
+		for after := []byte(nil); ; {
+			pairs, err := tx.Scan(under("e"), after, 1)
+			if err != nil || len(pairs) == 0 {
+				return err
+			}
+			var r eventsRecord
+			if err := decode(pairs[0].Value, &r); err != nil {
+				return err
+			}
+			list = append(list, r.Issuer)
+			after = append(under("e", issuerPart(r.Issuer)), 0xff)
+		}
+	})
+	return list, err
+}
+
 // EventsDelivered implements resourceserver.Spool.
 func (s *Store) EventsDelivered(ctx context.Context, keys [][]byte) error {
 	for len(keys) > 0 {

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -437,6 +438,39 @@ func TestSpoolKeepsOrderAndEvents(t *testing.T) {
 		}
 		if rest, err := s.SpooledEvents(ctx(t), "https://as.example", nil, 1000); err != nil || len(rest) != 20 {
 			t.Errorf("%d left, %v", len(rest), err)
+		}
+	})
+}
+
+// TestSpoolIssuers: each server something waits for is listed once, and only while something does.
+func TestSpoolIssuers(t *testing.T) {
+	onEngines(t, func(t *testing.T, s *state.Store, _ *clock) {
+		for _, issuer := range []string{"https://a.example", "https://b.example", "https://a.example", "https://c.example"} {
+			if err := s.AppendEvents(ctx(t), []rs.SpooledEvents{{Owner: rs.Owner{Issuer: issuer, User: "u"}, Events: []rs.Event{{}}}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		list := func() []string {
+			t.Helper()
+			got, err := s.SpoolIssuers(ctx(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			slices.Sort(got)
+			return got
+		}
+		if got := list(); !slices.Equal(got, []string{"https://a.example", "https://b.example", "https://c.example"}) {
+			t.Errorf("%q", got)
+		}
+		page, err := s.SpooledEvents(ctx(t), "https://a.example", nil, 10)
+		if err != nil || len(page) != 2 {
+			t.Fatal(len(page), err)
+		}
+		if err := s.EventsDelivered(ctx(t), [][]byte{page[0].Key, page[1].Key}); err != nil {
+			t.Fatal(err)
+		}
+		if got := list(); !slices.Equal(got, []string{"https://b.example", "https://c.example"}) {
+			t.Errorf("%q", got)
 		}
 	})
 }

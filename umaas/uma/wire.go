@@ -198,3 +198,6 @@ type AccessEvent struct {
 	Reason      string   `json:"reason,omitempty"`
 	RequestID   string   `json:"request_id,omitempty"`
 }
+
+// ProfileURIHEART is what a server under the HEART profile of UMA 2 names itself by in uma_profiles_supported (Grant §2).
+const ProfileURIHEART = "http://openid.net/specs/openid-heart-uma2-1_0.html"
