@@ -36,17 +36,21 @@ type Client struct {
 	Name               string // "C1"
 	ID                 string
 	Secret             string
-	Method             string // "client_secret_basic", "client_secret_post", "none"
+	Method             string // "client_secret_basic", "client_secret_post", "private_key_jwt", "none"
 	RedirectURIs       []string
 	ClaimsRedirectURIs []string
 	Scopes             []string // what it is registered for, where known
 	RegistrationToken  string   // RFC 7592, where the server gave one
 	RegistrationURI    string
+
+	asserted Auth // by a new assertion each time, with private_key_jwt
 }
 
 // Auth is the client's own authentication.
 func (c Client) Auth() Auth {
 	switch c.Method {
+	case methodKey:
+		return c.asserted
 	case "client_secret_post":
 		return FormSecret(c.ID, c.Secret)
 	case "none":

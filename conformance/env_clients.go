@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"slices"
@@ -41,6 +42,12 @@ func (e *Env) findClient(t *T, name string) (Client, error) {
 			c.Method = "none"
 		case c.Method == "":
 			c.Method = "client_secret_basic"
+		case c.Method == methodKey:
+			k, err := e.givenKey(how)
+			if err != nil {
+				return Client{}, fmt.Errorf("the key of client %s: %w", name, err)
+			}
+			c = e.asserts(c, k)
 		}
 		return c, nil
 	}
@@ -60,7 +67,7 @@ func (e *Env) usual(name string) map[string]any {
 	base := e.Profile.Clients.CallbackHost + "/" + strings.ToLower(name)
 	m := map[string]any{
 		"client_name": "Conformance " + name, "redirect_uris": []string{base + "/callback"}, "response_types": []string{"code"},
-		"token_endpoint_auth_method": "client_secret_basic",
+		"token_endpoint_auth_method": cmp.Or(e.Profile.Clients.Method, "client_secret_basic"),
 	}
 	switch name {
 	case RS1, RS2:
@@ -105,6 +112,8 @@ func (e *Env) register(t *T, members map[string]any) (Client, *Exchange) {
 }
 
 func (e *Env) registration(t *T, name string, m map[string]any) (Client, *Exchange) {
+	key, err := e.keyed(m)
+	must(t, err)
 	x := t.PostJSON(e.Metadata.RegistrationEndpoint, m, e.Profile.Clients.Initial)
 	c := Client{
 		Name: name, ID: x.Text("client_id"), Secret: x.Text("client_secret"), Method: x.Text("token_endpoint_auth_method"),
@@ -116,6 +125,12 @@ func (e *Env) registration(t *T, name string, m map[string]any) (Client, *Exchan
 	}
 	if c.Method == "" {
 		c.Method, _ = m["token_endpoint_auth_method"].(string)
+	}
+	if c.Method == methodKey && key == nil {
+		t.Blockf("the server answered the registration with private_key_jwt, which was not asked for")
+	}
+	if key != nil {
+		c = e.asserts(c, key)
 	}
 	return c, x
 }

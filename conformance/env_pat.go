@@ -38,17 +38,7 @@ func (e *Env) pat(t *T, owner, rs string, fresh bool) string {
 }
 
 func (e *Env) getPAT(t *T, who Person, c Client) (issued, error) {
-	how := e.Profile.PAT
-	var x *Exchange
-	switch how.How {
-	case "client_credentials":
-		if how.Owner != who.Name {
-			return issued{}, lacking{fmt.Sprintf("the profile has protection tokens for %q alone (pat.owner)", how.Owner)}
-		}
-		x = t.Token(c, e.extra(url.Values{"grant_type": {uma.GrantTypeClientCredentials}, "scope": {how.Scope}}))
-	case "password":
-		x = t.Token(c, e.extra(url.Values{"grant_type": {"password"}, "username": {who.Login}, "password": {who.Password}, "scope": {how.Scope}}))
-	case "hook":
+	if e.Profile.PAT.How == "hook" {
 		a, err := e.hooks.Hook(t.ctx, HookRequest{
 			Action: "pat", Issuer: e.Issuer, Owner: who.Login, OwnerName: who.Name, OwnerSub: who.Sub, Password: who.Password, RS: c.ID, RSSecret: c.Secret,
 		})
@@ -56,17 +46,46 @@ func (e *Env) getPAT(t *T, who Person, c Client) (issued, error) {
 			return issued{}, fmt.Errorf("no PAT for %s at %s: %w", who.Name, c.Name, err)
 		}
 		return issued{token: a.Token}, nil
-	default:
-		var err error
-		if x, err = e.authorize(t, who, c, how.Scope, "pat"); err != nil {
-			return issued{}, fmt.Errorf("no PAT for %s at %s: %w", who.Name, c.Name, err)
-		}
+	}
+	x, err := e.askPAT(t, who, c)
+	if err != nil {
+		return issued{}, err
 	}
 	out, err := e.tokenOf(x)
 	if err != nil {
 		return issued{}, fmt.Errorf("no PAT for %s at %s: %w", who.Name, c.Name, err)
 	}
 	return out, nil
+}
+
+// PATAnswer is the token endpoint's answer with a fresh PAT of an owner for a resource server.
+func (t *T) PATAnswer(owner, rs string) *Exchange {
+	if t.env.Profile.PAT.How == "hook" {
+		t.Skipf("protection tokens come from the profile's hook, and the answer they came in is not seen")
+	}
+	x, err := t.env.askPAT(t, t.person(owner), t.env.client(t, rs))
+	must(t, err)
+	return x
+}
+
+// askPAT is the token endpoint's answer to a request for a PAT.
+func (e *Env) askPAT(t *T, who Person, c Client) (*Exchange, error) {
+	how := e.Profile.PAT
+	switch how.How {
+	case "client_credentials":
+		if how.Owner != who.Name {
+			return nil, lacking{fmt.Sprintf("the profile has protection tokens for %q alone (pat.owner)", how.Owner)}
+		}
+		return t.Token(c, e.extra(url.Values{"grant_type": {uma.GrantTypeClientCredentials}, "scope": {how.Scope}})), nil
+	case "password":
+		return t.Token(c, e.extra(url.Values{"grant_type": {"password"}, "username": {who.Login}, "password": {who.Password}, "scope": {how.Scope}})), nil
+	default:
+		x, err := e.authorize(t, who, c, how.Scope, "pat")
+		if err != nil {
+			return nil, fmt.Errorf("no PAT for %s at %s: %w", who.Name, c.Name, err)
+		}
+		return x, nil
+	}
 }
 
 func (e *Env) extra(form url.Values) url.Values {

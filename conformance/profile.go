@@ -82,14 +82,18 @@ type Clients struct {
 	Metadata     map[string]any       `yaml:"metadata"`    // members added to every registration
 	RSMetadata   map[string]any       `yaml:"rs_metadata"` // members added to registrations of resource servers
 	Given        map[string]ClientHow `yaml:"given" validate:"omitempty,dive"`
-	CallbackHost string               `yaml:"callback"` // origin of redirect URIs; "": https://conformance.invalid
+	Method       string               `yaml:"method" validate:"omitempty,oneof=client_secret_basic client_secret_post private_key_jwt"` // of those that register; "": client_secret_basic
+	Signing      string               `yaml:"signing" validate:"omitempty,oneof=ES256 RS256"`                                           // with private_key_jwt; "": ES256
+	CallbackHost string               `yaml:"callback"`                                                                                 // origin of redirect URIs; "": https://conformance.invalid
 }
 
 // ClientHow is a client that exists already.
 type ClientHow struct {
 	ID              string   `yaml:"id" validate:"required"`
 	Secret          string   `yaml:"secret"`
-	Method          string   `yaml:"method" validate:"omitempty,oneof=client_secret_basic client_secret_post none"`
+	Method          string   `yaml:"method" validate:"omitempty,oneof=client_secret_basic client_secret_post private_key_jwt none"`
+	KeyFile         string   `yaml:"key_file"` // the private key, a JWK or PEM
+	Key             *Key     `yaml:"-"`        // in place of KeyFile
 	RedirectURIs    []string `yaml:"redirect_uris"`
 	ClaimsRedirects []string `yaml:"claims_redirect_uris"`
 	Scopes          []string `yaml:"scopes"`

@@ -175,7 +175,10 @@ func (p *Profile) mistakes() []error {
 			bad("people.%s: the suite knows alice and carol (owners), bob and dave (requesting parties)", name)
 		}
 	}
-	for name := range p.Clients.Given {
+	for name, how := range p.Clients.Given {
+		if how.Method == methodKey && how.KeyFile == "" && how.Key == nil {
+			bad("clients.given.%s: private_key_jwt needs key_file, the private key as a JWK or PEM", name)
+		}
 		if !slices.Contains([]string{C1, C2, P1, RS1, RS2}, name) {
 			bad("clients.given.%s: the suite knows C1, C2, P1, RS1 and RS2", name)
 		}

@@ -76,7 +76,7 @@ func Checks() []check {
 		},
 		{
 			ID: "heart.pat.lifetime", Level: should, Covers: []string{"H-10"}, Run: lifetimes,
-			Title: "A PAT lives an hour at most",
+			Title: "A PAT lives an hour at most, and comes with a refresh token",
 		},
 	}
 	for i := range all {
@@ -197,13 +197,24 @@ func list(v any) []string {
 	return out
 }
 
-// parties judges iss, sub, azp and aud.
-func parties(t *conformance.T, claims object, azp string, audience ...string) {
+// owner is the resource owner as a PAT of hers names her, HEART UMA2 §3.3.1.
+func owner(t *conformance.T) string {
+	sub, _ := read(t, t.PAT(conformance.Alice, conformance.RS1), "the PAT")["sub"].(string)
+	if sub == "" {
+		t.Blockf("the PAT has no sub to compare with")
+	}
+	return sub
+}
+
+// parties judges iss, sub (whom it has to name, "" anybody), azp and aud.
+func parties(t *conformance.T, claims object, whose, azp string, audience ...string) {
 	if claims["iss"] != t.Env().Issuer {
 		t.Errorf("iss is %v, the issuer is %s", claims["iss"], t.Env().Issuer)
 	}
 	if sub, _ := claims["sub"].(string); sub == "" {
 		t.Errorf("there is no sub")
+	} else if whose != "" && sub != whose {
+		t.Errorf("sub is %s, want the resource owner, %s", sub, whose)
 	}
 	if claims["azp"] != azp {
 		t.Errorf("azp is %v, want %s", claims["azp"], azp)
@@ -218,17 +229,17 @@ func parties(t *conformance.T, claims object, azp string, audience ...string) {
 func patClaims(t *conformance.T) {
 	m := t.Env().Metadata
 	claims := read(t, t.PAT(conformance.Alice, conformance.RS1), "the PAT")
-	parties(t, claims, t.RS(conformance.RS1).Client.ID, m.IntrospectionEndpoint, m.ResourceRegistrationEndpoint)
+	parties(t, claims, t.Owner(conformance.Alice).Sub, t.RS(conformance.RS1).Client.ID, m.IntrospectionEndpoint, m.ResourceRegistrationEndpoint)
 }
 
 func rptClaims(t *conformance.T) {
 	g := granted(t)
-	parties(t, read(t, g.RPT, "the RPT"), t.Client(conformance.C1).ID, g.Resource.ID)
+	parties(t, read(t, g.RPT, "the RPT"), owner(t), t.Client(conformance.C1).ID, g.Resource.ID)
 }
 
 func rptIntrospected(t *conformance.T) {
 	g := granted(t)
-	parties(t, t.Introspect(g.PAT, g.RPT), t.Client(conformance.C1).ID, g.Resource.ID)
+	parties(t, t.Introspect(g.PAT, g.RPT), owner(t), t.Client(conformance.C1).ID, g.Resource.ID)
 }
 
 func opaquePCT(t *conformance.T) {
@@ -258,7 +269,11 @@ func opaquePCT(t *conformance.T) {
 }
 
 func lifetimes(t *conformance.T) {
-	claims := read(t, t.FreshPAT(conformance.Alice, conformance.RS1), "the PAT")
+	x := t.PATAnswer(conformance.Alice, conformance.RS1)
+	claims := read(t, x.Text("access_token"), "the PAT")
+	if x.Text("refresh_token") == "" {
+		t.Errorf("the PAT comes without a refresh token (HEART UMA2 §3.3.4)")
+	}
 	exp, ok := claims["exp"].(float64)
 	if left := time.Until(time.Unix(int64(exp), 0)); !ok || left > time.Hour+time.Minute {
 		t.Errorf("exp is %v, want at most an hour from now (HEART OAuth 2.0 §3.3)", claims["exp"])

@@ -11,12 +11,13 @@ import (
 	"github.com/umaas/umaas/conformance"
 	"github.com/umaas/umaas/conformance/register"
 	"github.com/umaas/umaas/conformance/report"
+	"github.com/umaas/umaas/conformance/suites"
 )
 
 // TestReportPage opens the page of a run, with a few verdicts turned, in a real browser: nothing scrolls sideways,
 // axe-core finds nothing in light or dark, filters work without a script, and every exchange can be opened.
 func TestReportPage(t *testing.T) {
-	run := suiteOn(t, startOurs, false)
+	run := suiteOn(t, startOurs, false, suites.All())
 	run.Results = append(run.Results[:40:40], run.Results[len(run.Results)-20:]...) // axe-core takes its time
 	run.Server = "umaas, with verdicts turned for the picture"
 	for i, v := range map[int]conformance.Verdict{3: conformance.Fail, 8: conformance.Blocked, 40: conformance.Fail, 50: conformance.Skip} {

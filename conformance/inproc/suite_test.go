@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/umaas/umaas/conformance"
+	"github.com/umaas/umaas/conformance/heart"
 	"github.com/umaas/umaas/conformance/ours"
 	"github.com/umaas/umaas/conformance/register"
 	"github.com/umaas/umaas/conformance/report"
@@ -44,7 +45,7 @@ func TestSuite(t *testing.T) {
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			run := suiteOn(t, c.start, c.real)
+			run := suiteOn(t, c.start, c.real, suites.All())
 			var here []string
 			for _, r := range run.Results {
 				switch r.Verdict {
@@ -69,6 +70,21 @@ func TestSuite(t *testing.T) {
 	}
 }
 
+// TestSuiteHEART runs the suite "heart" on our own server under the HEART profile, where clients authenticate by assertions:
+// every check passes, none is skipped.
+func TestSuiteHEART(t *testing.T) {
+	run := suiteOn(t, func(t *testing.T, o ours.Options) *ours.Server {
+		o.HEART = true
+		return startOurs(t, o)
+	}, false, heart.Checks())
+	for _, r := range run.Results {
+		if r.Verdict != conformance.Pass {
+			t.Errorf("%s: %s: %s", r.Check.ID, r.Verdict, strings.Join(r.Messages, "; "))
+		}
+	}
+	keepReport(t, run)
+}
+
 func startOurs(t *testing.T, o ours.Options) *ours.Server {
 	t.Helper()
 	s, err := ours.Start(t.Context(), o)
@@ -81,7 +97,7 @@ func startOurs(t *testing.T, o ours.Options) *ours.Server {
 	return s
 }
 
-func suiteOn(t *testing.T, start func(*testing.T, ours.Options) *ours.Server, network bool) conformance.Run {
+func suiteOn(t *testing.T, start func(*testing.T, ours.Options) *ours.Server, network bool, checks []conformance.Check) conformance.Run {
 	t.Helper()
 	clock := &ours.Clock{}
 	provider, err := conformance.NewProvider(t.Context(), "127.0.0.1:0", "", clock.Now, ours.Random())
@@ -106,7 +122,7 @@ func suiteOn(t *testing.T, start func(*testing.T, ours.Options) *ours.Server, ne
 	env, err := conformance.NewEnv(t.Context(), s.Profile(), with)
 	check(t, err)
 	defer func() { check(t, env.Close()) }()
-	return conformance.Execute(context.WithoutCancel(t.Context()), env, suites.All(), conformance.RunOptions{Parallel: 4, Timeout: time.Minute})
+	return conformance.Execute(context.WithoutCancel(t.Context()), env, checks, conformance.RunOptions{Parallel: 4, Timeout: time.Minute})
 }
 
 // keepReport writes the page of a run where UMAAS_SUITE_REPORTS names a folder.

@@ -33,6 +33,7 @@ type Mutation struct {
 	Hooks   func(conformance.Hooks) conformance.Hooks // in place of the honest decisions
 	Adjust  func(*umaas.Limits)                       // lifetimes and bounds
 	Profile func(*conformance.Profile)                // what the suite believes of the server
+	HEART   bool                                      // our server runs under the HEART profile
 	Also    []string                                  // checks that cannot help but fail with it
 	Why     string                                    // why they cannot; required with Also
 }
@@ -45,7 +46,7 @@ func Run(ctx context.Context, m Mutation, checks []conformance.Check) (_ conform
 		return conformance.Run{}, err
 	}
 	defer func() { err = errors.Join(err, provider.Close()) }()
-	s, err := ours.Start(ctx, ours.Options{Adjust: m.Adjust, Provider: provider, Clock: clock})
+	s, err := ours.Start(ctx, ours.Options{Adjust: m.Adjust, HEART: m.HEART, Provider: provider, Clock: clock})
 	if err != nil {
 		return conformance.Run{}, err
 	}

@@ -37,6 +37,7 @@ type Options struct {
 	Provider *conformance.Provider // an OpenID provider the server trusts
 	Clock    *Clock                // nil: one of its own; a provider that shares it stays in step
 	Logger   *slog.Logger          // nil: nothing is logged
+	HEART    bool                  // under umaas.ProfileHEART: clients have keys in place of secrets, and none is public
 }
 
 // Server is one deployment of ours.
@@ -49,6 +50,7 @@ type Server struct {
 	people   map[string]umaas.Account
 	profile  conformance.Profile
 	provider *conformance.Provider
+	heart    bool
 }
 
 // Clock is real time with an offset.
@@ -79,7 +81,7 @@ func (kept) Close() error { return nil }
 
 // Start boots the services, adds the people and clients of the suite, and returns when requests can be served.
 func Start(ctx context.Context, o Options) (_ *Server, err error) {
-	s := &Server{Issuer: o.Issuer, Clock: o.Clock, engine: o.Engine, people: map[string]umaas.Account{}, provider: o.Provider}
+	s := &Server{Issuer: o.Issuer, Clock: o.Clock, engine: o.Engine, people: map[string]umaas.Account{}, provider: o.Provider, heart: o.HEART}
 	if s.Issuer == "" {
 		s.Issuer = Issuer
 	}
@@ -122,8 +124,13 @@ func Start(ctx context.Context, o Options) (_ *Server, err error) {
 
 func (s *Server) config(o Options) server.ASConfig {
 	many := httpapi.Rate{PerMinute: 1e9, Burst: 1 << 30}
+	profile := umaas.ProfileNone
+	if o.HEART {
+		profile = umaas.ProfileHEART
+	}
 	return server.ASConfig{
-		Issuer: s.Issuer, Name: "Conformance", Engine: kept{s.engine}, Cost: cheap, Now: s.Clock.Now, Logger: o.Logger, Adjust: o.Adjust,
+		Profile: profile,
+		Issuer:  s.Issuer, Name: "Conformance", Engine: kept{s.engine}, Cost: cheap, Now: s.Clock.Now, Logger: o.Logger, Adjust: o.Adjust,
 		Rates: httpapi.RateLimits{Starts: many, Failures: many},
 	}
 }

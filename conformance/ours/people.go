@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/umaas/umaas/conformance"
@@ -44,7 +46,13 @@ func (s *Server) populate(ctx context.Context) error {
 			return fmt.Errorf("add %s: %w", name, err)
 		}
 	}
-	for _, name := range []string{conformance.C1, conformance.C2, conformance.P1, conformance.RS1, conformance.RS2} {
+	clients := []string{conformance.C1, conformance.C2, conformance.P1, conformance.RS1, conformance.RS2}
+	if s.heart {
+		clients = slices.Delete(clients, 2, 3)
+		s.profile.Clients.Method, s.profile.Offers = string(umaas.AuthPrivateKeyJWT), append(s.profile.Offers, conformance.NeedHEART)
+		s.profile.Absent = conformance.Absences{conformance.NeedPublicClient: "under HEART every client has a key"}
+	}
+	for _, name := range clients {
 		if err := s.client(ctx, name); err != nil {
 			return fmt.Errorf("add %s: %w", name, err)
 		}
@@ -86,14 +94,36 @@ func (s *Server) client(ctx context.Context, name string) error {
 		c.ClaimsRedirectURIs, c.Scopes = nil, []string{uma.ScopeProtection}
 		c.GrantTypes = []string{uma.GrantTypeAuthorizationCode, uma.GrantTypeRefreshToken}
 	}
+	var key *conformance.Key
+	if s.heart {
+		var err error
+		if key, err = keyed(&c); err != nil {
+			return err
+		}
+	}
 	c, secret, err := s.Core().AddClient(ctx, c, "")
 	if err != nil {
 		return err
 	}
 	s.profile.Clients.Given[name] = conformance.ClientHow{
-		ID: string(c.ID), Secret: secret, Method: string(c.AuthMethod), RedirectURIs: c.RedirectURIs, ClaimsRedirects: c.ClaimsRedirectURIs, Scopes: c.Scopes,
+		ID: string(c.ID), Secret: secret, Method: string(c.AuthMethod), RedirectURIs: c.RedirectURIs, ClaimsRedirects: c.ClaimsRedirectURIs, Scopes: c.Scopes, Key: key,
 	}
 	return nil
+}
+
+// keyed gives a client a key in place of a secret.
+func keyed(c *umaas.Client) (*conformance.Key, error) {
+	key, err := conformance.NewKey("ES256")
+	if err != nil {
+		return nil, err
+	}
+	set, err := key.JWKS()
+	if err != nil {
+		return nil, err
+	}
+	c.AuthMethod, c.RPTFormat = umaas.AuthPrivateKeyJWT, ""
+	c.JWKS, err = json.Marshal(set)
+	return key, err
 }
 
 // Profile is what the suite needs to know of this server.

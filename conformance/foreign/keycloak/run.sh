@@ -4,9 +4,9 @@
 #   run.sh start   fetches the pinned distribution through Maven (once), imports realm.json, waits until it answers
 #   run.sh stop    ends the process that start started
 #
-# Needs Java 17 or newer, mvn, unzip, curl. UMAAS_FOREIGN_CACHE is where things are kept (default: the user's cache
-# folder); UMAAS_KEYCLOAK_PORT is the port (default 18180; the profile names it, too); UMAAS_KEYCLOAK_WAIT is
-# how many seconds it may take to start (default 280).
+# Needs Java 17 or newer, mvn, unzip, curl; where one of them is missing, start ends with status 3.
+# UMAAS_FOREIGN_CACHE is where things are kept (default: the user's cache folder); UMAAS_KEYCLOAK_PORT is the port (default
+# 18180; the profile names it, too); UMAAS_KEYCLOAK_WAIT is how many seconds it may take to start (default 280).
 set -euo pipefail
 
 version=26.4.7
@@ -17,6 +17,15 @@ port=${UMAAS_KEYCLOAK_PORT:-18180}
 home=$cache/keycloak-$version
 run=$cache/keycloak-run-$port
 pidfile=$run/pid
+
+# needed: this machine has what the server runs on. Maven is for fetching alone.
+needed() {
+	local tools=(java curl) tool
+	[ -x "$home/bin/kc.sh" ] || tools+=(mvn unzip)
+	for tool in "${tools[@]}"; do
+		command -v "$tool" >/dev/null || { echo "keycloak: $tool is missing" >&2; exit 3; }
+	done
+}
 
 fetch() {
 	[ -x "$home/bin/kc.sh" ] && return
@@ -43,6 +52,7 @@ stop() {
 }
 
 start() {
+	needed
 	fetch
 	stop
 	# A copy of its own: every start begins with an empty database.
@@ -68,5 +78,5 @@ start() {
 case ${1:-} in
 start) start ;;
 stop) stop ;;
-*) sed -n '2,8p' "$0" >&2 && exit 2 ;;
+*) sed -n '2,9p' "$0" >&2 && exit 2 ;;
 esac
