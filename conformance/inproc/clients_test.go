@@ -32,6 +32,8 @@ type needInfo struct {
 	Ticket       string `json:"ticket"`
 	RedirectUser string `json:"redirect_user"`
 	Interval     int    `json:"interval"`
+
+	RequiredClaims []uma.RequiredClaim `json:"required_claims"`
 }
 
 // redirect is where the client sends the person (Grant §3.3.2).
@@ -112,11 +114,13 @@ func redeemByScript(t *testing.T, name, person string) {
 	}
 }
 
-// TestClient_AccessGrants: an npm client made for another claim format is told, in the protocol's own words, what is missing.
+// TestClient_AccessGrants: an npm client made for another claim format is told, in the protocol's own words, what is missing: it
+// may push claims, so it learns which formats count here, and whose tokens (Grant §3.3.6).
 func TestClient_AccessGrants(t *testing.T) {
 	w := common(t, "common")
+	app := w.pushing(t, "https://wallet.example")
 	run := script(t, "access-grants.mjs", "@inrupt/solid-client-access-grants", map[string]string{
-		"resource": w.World.FHIRBase + "/AllergyIntolerance?patient=grace", "client_id": w.World.App.ClientID, "client_secret": w.World.App.ClientSecret,
+		"resource": w.World.FHIRBase + "/AllergyIntolerance?patient=grace", "client_id": app.ClientID, "client_secret": app.ClientSecret,
 	})
 	out, err := run.Output()
 	check(t, err)
@@ -132,6 +136,7 @@ func TestClient_AccessGrants(t *testing.T) {
 	if answer.Status != http.StatusForbidden || answer.Body.Error != "need_info" || answer.Body.Ticket == "" || answer.Body.RedirectUser == "" {
 		t.Errorf("the token endpoint answers %s", lines[0])
 	}
+	wantFormats(t, w, answer.Body.RequiredClaims)
 	if want := "No access token was returned"; !bytes.Contains(lines[1], []byte(want)) {
 		t.Errorf("the client says %s, want %q", lines[1], want)
 	}

@@ -35,11 +35,10 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// TestH_01_WholeDeployment runs both servers under the HEART profile: the gateway registers itself with a key and without a
-// secret, holds a signed PAT, registers its sets with HEART's types, and takes a signed RPT whose aud names the record.
-func TestH_01_WholeDeployment(t *testing.T) {
+// heartDeployment runs both servers under the HEART profile.
+func heartDeployment(t *testing.T) (as *AS, issuer, base string) {
+	t.Helper()
 	log := slog.New(slog.DiscardHandler)
-	var as *AS
 	var rs *RS
 	asDoor, issuer := door(t, "as", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { as.Handler.ServeHTTP(w, r) }))
 	rsDoor, base := door(t, "rs", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { rs.Handler.ServeHTTP(w, r) }))
@@ -67,7 +66,13 @@ func TestH_01_WholeDeployment(t *testing.T) {
 			}
 		}
 	})
+	return as, issuer, base
+}
 
+// TestH_01_WholeDeployment runs both servers under the HEART profile: the gateway registers itself with a key and without a
+// secret, holds a signed PAT, registers its sets with HEART's types, and takes a signed RPT whose aud names the record.
+func TestH_01_WholeDeployment(t *testing.T) {
+	as, issuer, base := heartDeployment(t)
 	hospital, record := registered(t, as)
 	if hospital.AuthMethod != umaas.AuthPrivateKeyJWT || hospital.SecretHash != (umaas.SecretHash{}) || !hospital.Dynamic {
 		t.Fatalf("the gateway registered as %+v", hospital)
@@ -119,8 +124,8 @@ func registered(t *testing.T, as *AS) (hospital umaas.Client, record umaas.Resou
 	return hospital, record
 }
 
-// heartRPT lets bob, whom the hospital has allowed it, get an RPT with an app that has a key.
-func heartRPT(t *testing.T, as *AS, issuer string, record umaas.Resource) uma.TokenResponse {
+// heartRPT lets bob, whom the hospital has allowed it, get an RPT with an app that has a key; change alters the token request.
+func heartRPT(t *testing.T, as *AS, issuer string, record umaas.Resource, change ...func(*http.Request)) uma.TokenResponse {
 	t.Helper()
 	ctx := t.Context()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -159,10 +164,17 @@ func heartRPT(t *testing.T, as *AS, issuer string, record umaas.Resource) uma.To
 	must(t, err)
 	assertion, err := jws.Sign(payload, jws.WithKey(jwa.ES256, private))
 	must(t, err)
-	res, err := http.PostForm(issuer+"/token", url.Values{
+	form := url.Values{
 		"grant_type": {uma.GrantTypeTicket}, "ticket": {back.Query.Get("ticket")}, "client_assertion": {string(assertion)},
 		"client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"},
-	})
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, issuer+"/token", strings.NewReader(form.Encode()))
+	must(t, err)
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	for _, c := range change {
+		c(req)
+	}
+	res, err := http.DefaultClient.Do(req)
 	must(t, err)
 	defer func() { _ = res.Body.Close() }()
 	raw, err := io.ReadAll(res.Body)
