@@ -358,3 +358,31 @@ func TestPCTRace(t *testing.T) {
 		t.Fatalf("64 tickets: %d won, %d dead", won, dead)
 	}
 }
+
+// TestSEC_23_NoPCTWithoutAYes: the pages work, and only a yes on them, in this very process, gives a PCT; for pushed claims too.
+func TestSEC_23_NoPCTWithoutAYes(t *testing.T) {
+	w := inMemory(t)
+	i := w.trust()
+	r := w.set(w.alice, rs1, "view")
+	w.policy(w.alice, umaas.Who{Kind: umaas.WhoClaim, Claim: says("org", "clinic")}, []umaas.Rule{rule(rs1, r, "view")})
+	push := []string{"claim_token", i.idToken(t, "nora", w.now()), "claim_token_format", idTokenFormat}
+	resp := w.rpt(c1, w.ticket(perm(r, "view")), push...)
+	if resp.PCT != "" {
+		t.Error("a PCT for pushed claims, and nobody was asked")
+	}
+	nora := umaas.AccountID(w.inspect(w.alice, rs1, resp.AccessToken).Sub)
+	w.signIn(nora, "pwd")
+	for _, yes := range []bool{false, true} {
+		s := w.stage(c1, w.ticket(perm(r, "view")), nora)
+		w.must(s.questions(umaas.GatherAnswer{}))
+		if resp := w.rpt(c1, s.confirm(yes), push...); (resp.PCT != "") != yes {
+			t.Errorf("said %v, PCT %v", yes, resp.PCT != "")
+		}
+		if n := len(w.rememberedViews(nora)); (n == 1) != yes {
+			t.Errorf("said %v, %d apps remember her", yes, n)
+		}
+	}
+	if resp := w.rpt(c1, w.ticket(perm(r, "view")), push...); resp.PCT != "" {
+		t.Error("a yes of another process gives a PCT")
+	}
+}
