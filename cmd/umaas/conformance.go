@@ -170,6 +170,9 @@ func printRegister(out io.Writer, reg register.Register) error {
 			if s.Unseen != "" {
 				fmt.Fprintf(&b, "       cannot be seen from outside: %s\n", s.Unseen)
 			}
+			if s.Inside != "" {
+				fmt.Fprintf(&b, "       not asked of every role: %s\n", s.Inside)
+			}
 			if covered := append(append([]string(nil), s.Checks...), s.Tests...); len(covered) > 0 {
 				fmt.Fprintf(&b, "       %s\n", strings.Join(covered, ", "))
 			}

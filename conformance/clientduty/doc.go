@@ -19,7 +19,7 @@ const (
 func Checks() []conformance.Check {
 	all := []conformance.Check{
 		{
-			ID: "client.request.grant-type", Level: must, Covers: []string{"G-023"}, Run: grantType,
+			ID: "client.request.grant-type", Level: must, Covers: []string{"G-002", "G-023"}, Run: grantType,
 			Title: "Tickets are presented with the grant type of UMA",
 		},
 		{
@@ -27,7 +27,7 @@ func Checks() []conformance.Check {
 			Title: "The ticket presented first is the one from the resource server's challenge",
 		},
 		{
-			ID: "client.request.interaction-ticket", Level: must, Covers: []string{"G-024"}, Run: interactionTicket,
+			ID: "client.request.interaction-ticket", Level: must, Covers: []string{"G-024", "G-041"}, Run: interactionTicket,
 			Title: "The browser goes to the claims interaction endpoint with the ticket that came with need_info",
 		},
 		{
@@ -37,6 +37,26 @@ func Checks() []conformance.Check {
 		{
 			ID: "client.request.claim-token", Level: must, Covers: []string{"G-026", "G-027"}, Run: claimTokenPair,
 			Title: "claim_token and claim_token_format come together or not at all",
+		},
+		{
+			ID: "client.interaction.client-id", Level: must, Covers: []string{"G-040"}, Run: interactionClient,
+			Title: "The browser is sent to claims interaction with the client_id",
+		},
+		{
+			ID: "client.interaction.redirect-uri", Level: must, Covers: []string{"G-044", "G-046"}, Run: interactionURI,
+			Title: "The claims redirect URI is absolute and has no fragment",
+		},
+		{
+			ID: "client.interaction.unknown-parameter", Level: must, Covers: []string{"G-058"}, Run: unknownParameter,
+			Title: "A parameter that the client does not know is ignored when the browser comes back",
+		},
+		{
+			ID: "client.pct.person", Level: must, Covers: []string{"G-032"}, Run: pctOfAnother,
+			Title: "A PCT that came in one person's process is not sent in a process of another browser",
+		},
+		{
+			ID: "client.pct.secret", Level: must, Covers: []string{"G-117", "G-118"}, Run: pctSecret,
+			Title: "The PCT is shown to no browser and put into no address",
 		},
 		{
 			ID: "client.state.sent", Level: should, Covers: []string{"G-111"}, Run: stateSent,

@@ -34,6 +34,7 @@ type World struct {
 	needs    []string     // tickets of need_info
 	issued   []string     // RPTs
 	leaks    []string     // addresses with an RPT in them
+	pctLeaks []string     // addresses with a PCT in them
 	repeat   bool         // need_info gives the presented ticket back
 }
 
@@ -75,6 +76,9 @@ func (w *World) routes() http.Handler {
 		for rpt := range w.rpts {
 			if strings.Contains(r.URL.RawQuery, rpt) || strings.Contains(r.URL.Path, rpt) {
 				w.leaks = append(w.leaks, r.URL.Path)
+			}
+			if pct := pctOf(rpt); strings.Contains(r.URL.RawQuery, pct) || strings.Contains(r.URL.Path, pct) {
+				w.pctLeaks = append(w.pctLeaks, r.URL.Path)
 			}
 		}
 		w.mu.Unlock()
@@ -129,7 +133,7 @@ func (w *World) token(rw http.ResponseWriter, r *http.Request) {
 		rpt := w.next("rpt")
 		w.rpts[rpt] = true
 		w.issued = append(w.issued, rpt)
-		write(rw, http.StatusOK, uma.TokenResponse{AccessToken: rpt, TokenType: "Bearer", ExpiresIn: 600})
+		write(rw, http.StatusOK, uma.TokenResponse{AccessToken: rpt, TokenType: "Bearer", ExpiresIn: 600, PCT: pctOf(rpt)})
 		return
 	}
 	again := w.next("need")
@@ -160,10 +164,11 @@ type seen struct {
 	tokens        []url.Values
 	given, needs  []string
 	issued, leaks []string
+	pctLeaks      []string
 }
 
 func (w *World) seen() seen {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return seen{slices.Clone(w.tokens), slices.Clone(w.given), slices.Clone(w.needs), slices.Clone(w.issued), slices.Clone(w.leaks)}
+	return seen{slices.Clone(w.tokens), slices.Clone(w.given), slices.Clone(w.needs), slices.Clone(w.issued), slices.Clone(w.leaks), slices.Clone(w.pctLeaks)}
 }

@@ -12,8 +12,9 @@ import (
 const samples = 120
 
 // wantUnguessable estimates how much of a value is unpredictable (RFC 6749 §10.10: the chance to guess one is at most
-// 2^-128): the sum over its positions of the entropy seen there, over values of one length. Constant prefixes and time
-// stamps count for little; a counter is found because its values, put in order, are neighbours.
+// 2^-128): the sum over its positions of the entropy seen there, up to the length of the shortest value. Constant prefixes, time
+// stamps and counters count for little, because most of their positions hardly vary; positions that hang together are taken
+// for independent, so that a value which is only scrambled passes.
 func wantUnguessable(t *conformance.T, what string, values []string) {
 	seen := map[string]bool{}
 	for _, v := range values {

@@ -199,6 +199,17 @@ var fedApps = map[string]fedApp{
 			form.Set("claim_token", "x")
 		}
 	}},
+	"client.interaction.client-id":    {answers: fedToClaims(func(q url.Values) { q.Del("client_id") })},
+	"client.interaction.redirect-uri": {answers: fedToClaims(func(q url.Values) { q.Set("claims_redirect_uri", q.Get("claims_redirect_uri")+"#there") })},
+	"client.interaction.unknown-parameter": {answers: mutation.Before(fedAll, func(ex *mutation.Exchange) bool {
+		if !ex.Request.URL.Query().Has("conformance_unknown") {
+			return false
+		}
+		ex.Status = http.StatusBadRequest
+		return true
+	})},
+	"client.pct.person":        fedPCT(true),
+	"client.pct.secret":        fedPCT(false),
 	"client.state.sent":        {answers: fedToClaims(func(q url.Values) { q.Del("state") })},
 	"client.state.unguessable": {answers: fedToClaims(func(q url.Values) { q.Set("state", q.Get("state")[:8]) })},
 	"client.state.compared": {answers: fedOwnState(func(q url.Values, cookie, _ string) string {
@@ -252,4 +263,30 @@ var fedApps = map[string]fedApp{
 			}),
 		}
 	}(),
+}
+
+// fedPCT remembers the PCT that came with an RPT, which the world names alike, and sends it in whatever process comes next, or
+// shows it.
+func fedPCT(send bool) fedApp {
+	var mu sync.Mutex
+	pct := ""
+	return fedApp{
+		sends: func(_ *clientduty.World, r *http.Request, form url.Values) {
+			mu.Lock()
+			defer mu.Unlock()
+			if token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer rpt"); ok {
+				pct = "pct" + token
+			}
+			if send && form != nil && pct != "" {
+				form.Set("pct", pct)
+			}
+		},
+		answers: mutation.After(fedAll, func(ex *mutation.Exchange) {
+			mu.Lock()
+			defer mu.Unlock()
+			if !send {
+				ex.Body = append(ex.Body, []byte("<!-- "+pct+" -->")...)
+			}
+		}),
+	}
 }

@@ -62,7 +62,9 @@ type Statement struct {
 	Says    string   `yaml:"says" json:"says"`
 	Unseen  string   `yaml:"unseen,omitempty" json:"unseen,omitempty"` // why no check from outside can tell
 	Tests   []string `yaml:"tests,omitempty" json:"tests,omitempty"`   // "umaas.TestSEC_01_SixtyFourAtOnce": package path in the module, test
+	Inside  string   `yaml:"inside,omitempty" json:"inside,omitempty"` // of a role that no check asks, though checks ask another: why
 	Checks  []string `yaml:"-" json:"checks,omitempty"`                // ids, filled in by Cover
+	Asked   []Role   `yaml:"-" json:"asked,omitempty"`                 // whom these checks ask, filled in by Cover
 }
 
 // Binds tells whether a statement binds one of the roles.
@@ -160,10 +162,13 @@ func (r Register) Statement(id string) (Statement, bool) {
 // Cover gives the register with the checks of each statement filled in. A check that covers a statement the register does
 // not have is an error.
 func (r Register) Cover(checks []conformance.Check) (Register, error) {
-	by := map[string][]string{}
+	by, asked := map[string][]string{}, map[string][]Role{}
 	for _, c := range checks {
 		for _, id := range c.Covers {
 			by[id] = append(by[id], c.ID)
+			if r := Asks(c); !slices.Contains(asked[id], r) {
+				asked[id] = append(asked[id], r)
+			}
 		}
 	}
 	out := Register{Texts: slices.Clone(r.Texts)}
@@ -171,8 +176,9 @@ func (r Register) Cover(checks []conformance.Check) (Register, error) {
 		out.Texts[i].Statements = slices.Clone(out.Texts[i].Statements)
 		for j := range out.Texts[i].Statements {
 			s := &out.Texts[i].Statements[j]
-			s.Checks = by[s.ID]
+			s.Checks, s.Asked = by[s.ID], asked[s.ID]
 			slices.Sort(s.Checks)
+			slices.Sort(s.Asked)
 			delete(by, s.ID)
 		}
 	}
@@ -184,19 +190,41 @@ func (r Register) Cover(checks []conformance.Check) (Register, error) {
 	return out, errors.Join(errs...)
 }
 
-// Gaps are the statements of a covered register that nothing stands for. An absolute one needs a check, or the reason why
-// it cannot be seen with at least one test; any other needs a check, a test, or that reason.
+// Asks is the role of whom a check examines.
+func Asks(c conformance.Check) Role {
+	switch c.Subject {
+	case conformance.SubjectRS:
+		return RS
+	case conformance.SubjectClient:
+		return Client
+	default:
+		return AS
+	}
+}
+
+// Gaps are the statements of a covered register that nothing stands for. An absolute one needs, for every role it binds, a
+// check of that role, or the reason why there can be none with at least one test. Any other needs a check, a test, or a reason.
 func (r Register) Gaps() []Statement {
 	var out []Statement
 	for _, s := range r.All() {
 		switch {
-		case len(s.Checks) > 0:
 		case s.Level.Absolute() && s.Binds(AS, RS, Client):
-			if s.Unseen == "" || len(s.Tests) == 0 {
+			if len(s.unasked()) > 0 && (s.Unseen == "" && s.Inside == "" || len(s.Tests) == 0) {
 				out = append(out, s)
 			}
-		case s.Unseen == "" && len(s.Tests) == 0:
+		case len(s.Checks) == 0 && s.Unseen == "" && len(s.Tests) == 0:
 			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// unasked are the roles of software that a statement binds and no check asks.
+func (s Statement) unasked() []Role {
+	var out []Role
+	for _, r := range s.Roles {
+		if (r == AS || r == RS || r == Client) && !slices.Contains(s.Asked, r) {
+			out = append(out, r)
 		}
 	}
 	return out

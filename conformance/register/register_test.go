@@ -44,6 +44,9 @@ func TestNoGaps(t *testing.T) {
 		if len(s.Checks) > 0 && s.Unseen != "" {
 			t.Errorf("%s is said not to be seen from outside, but %v look at it", s.ID, s.Checks)
 		}
+		if s.Inside != "" && len(s.Checks) == 0 {
+			t.Errorf("%s speaks of a role that no check asks, but none asks any: that is unseen", s.ID)
+		}
 	}
 	if n := len(r.All()); n < 234 {
 		t.Errorf("%d statements; the Recommendations and HEART have 234 and more", n)
@@ -58,7 +61,7 @@ func TestLevelsOfChecks(t *testing.T) {
 		absolute := false
 		for _, id := range c.Covers {
 			s, _ := r.Statement(id)
-			absolute = absolute || s.Level.Absolute() || s.Level == register.Stated || s.Level == register.May && !s.Binds(subject(c))
+			absolute = absolute || s.Level.Absolute() || s.Level == register.Stated || s.Level == register.May && !s.Binds(register.Asks(c))
 		}
 		if c.Level == conformance.LevelMust && !absolute {
 			t.Errorf("%s is a MUST, but none of %v is absolute, stated, or leaves the other side free", c.ID, c.Covers)
@@ -143,6 +146,26 @@ func TestGapsRule(t *testing.T) {
 			t.Errorf("case %d: gap %v, want %v", i, got, c.gap)
 		}
 	}
+	both := register.Statement{ID: "G-999", Section: "1", Roles: []register.Role{as, register.Client}, Level: register.Must, Says: "x"}
+	reason := both
+	reason.Inside, reason.Tests = "no client", []string{"umaas.TestX"}
+	server, client := conformance.Check{ID: "a.b.c", Covers: []string{"G-999"}}, conformance.Check{ID: "a.b.d", Covers: []string{"G-999"}, Subject: conformance.SubjectClient}
+	for i, c := range []struct {
+		s      register.Statement
+		checks []conformance.Check
+		gap    bool
+	}{
+		{both, []conformance.Check{server}, true}, {both, []conformance.Check{client}, true}, {both, []conformance.Check{server, client}, false},
+		{reason, []conformance.Check{server}, false},
+	} {
+		r, err := register.Register{Texts: []register.Text{{Statements: []register.Statement{c.s}}}}.Cover(c.checks)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := len(r.Gaps()) > 0; got != c.gap {
+			t.Errorf("roles, case %d: gap %v, want %v", i, got, c.gap)
+		}
+	}
 	_, err := register.Register{}.Cover([]conformance.Check{{ID: "a.b.c", Covers: []string{"G-998"}}})
 	if err == nil || !strings.Contains(err.Error(), "G-998") {
 		t.Errorf("an unknown statement: %v", err)
@@ -162,16 +185,5 @@ func TestSeriesAreComplete(t *testing.T) {
 	all := r.All()
 	if !slices.ContainsFunc(all, func(s register.Statement) bool { return s.ID == "H-20" }) {
 		t.Error("H-20 is missing")
-	}
-}
-
-func subject(c conformance.Check) register.Role {
-	switch c.Subject {
-	case conformance.SubjectRS:
-		return register.RS
-	case conformance.SubjectClient:
-		return register.Client
-	default:
-		return register.AS
 	}
 }

@@ -267,7 +267,7 @@ func (a *App) client() *http.Client {
 	return &c
 }
 
-var secrets = regexp.MustCompile(`("?(?:access_token|refresh_token|ticket)"?[=:]\s*")([^"]{6})[^"]*"`)
+var secrets = regexp.MustCompile(`("?(?:access_token|refresh_token|ticket|pct)"?[=:]\s*")([^"]{6})[^"]*"`)
 
 // told is an answer for display: bearer values keep six characters.
 func told(res reply, body []byte) string {
