@@ -129,7 +129,7 @@ func (r *pageReader) control(f *Form, n *html.Node) {
 
 func (r *pageReader) options(f *Form, n *html.Node, in Input) {
 	in.Kind = "select"
-	first, chosen := "", false
+	first, found, chosen := "", false, false
 	each(n, func(o *html.Node) {
 		if o.Data != "option" {
 			return
@@ -139,8 +139,8 @@ func (r *pageReader) options(f *Form, n *html.Node, in Input) {
 			in.Value = in.Label
 		}
 		f.Inputs = append(f.Inputs, in)
-		if first == "" {
-			first = in.Value
+		if !found { // a browser sends the first one, also where its value is empty
+			first, found = in.Value, true
 		}
 		if has(o, "selected") {
 			f.Fields.Add(in.Name, in.Value)

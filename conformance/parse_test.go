@@ -13,7 +13,7 @@ const form = `<html><head><title>A  page</title><base href="/deep/"><style>p{}</
 <form id="f" method="POST" action="do?x=1"><input type="hidden" name="csrf" value="t"><label for="l">Your name</label><input id="l" name="login" value="al">
 <input type=password name="pw"><h2>What</h2><label><input type=checkbox name=s value=view> See <b>view</b></label><input type=checkbox name=s value=print checked>
 <input type=checkbox name=bare checked><input type=radio name=r value=1><input type=radio name=r value=2 checked><select name=sel><option>one<option value=2>two</select>
-<select name=sel2><option value=a><option value=b selected></select><textarea name=note> words </textarea><input name=off value=x disabled>
+<select name=sel2><option value=a><option value=b selected></select><select name=none><option value="">Choose<option value=c></select><textarea name=note> words </textarea><input name=off value=x disabled>
 <button name=go value=yes>Go on</button><button type=button name=no>No</button><input type=submit name=sub value=Submit formaction="/other" formmethod="get"></form>
 <input name=outside form=f value=o><a href="../up">up</a><a>none</a><form><input name=q></form><script>bad()</script></body></html>`
 
@@ -33,7 +33,7 @@ func TestReadPage(t *testing.T) {
 	}
 	f := p.Forms[0]
 	want := url.Values{
-		"csrf": {"t"}, "login": {"al"}, "pw": {""}, "s": {"print"}, "bare": {"on"}, "r": {"2"}, "sel": {"one"}, "sel2": {"b"}, "note": {"words"}, "outside": {"o"},
+		"csrf": {"t"}, "login": {"al"}, "pw": {""}, "s": {"print"}, "bare": {"on"}, "r": {"2"}, "sel": {"one"}, "sel2": {"b"}, "none": {""}, "note": {"words"}, "outside": {"o"},
 	}
 	if f.Fields.Encode() != want.Encode() || f.Method != "POST" || f.Action != "https://as.example/deep/do?x=1" {
 		t.Errorf("%+v", f)

@@ -201,7 +201,7 @@ func (s *Site) drawInvite(v *visit, status int, offer umaas.InvitationOffer) err
 	for i := range offer.Records {
 		for j := range offer.Records[i].Items {
 			item := &offer.Records[i].Items[j]
-			item.Words, item.Long = others(item.Words), others(item.Long)
+			item.Words, item.Long = others(item.Words), "" // the long text speaks to the owner
 		}
 	}
 	d := inviteView{InvitationOffer: offer, Token: v.formToken("invite", offer.Digest), Blocks: recordsOf(offer.Records, nil)}

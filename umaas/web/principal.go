@@ -77,7 +77,7 @@ func (v *visit) worded(views []umaas.RecordView) []umaas.RecordView {
 		out[i].Items = slices.Clone(out[i].Items)
 		for j := range out[i].Items {
 			item := &out[i].Items[j]
-			item.Words, item.Long = others(item.Words), others(item.Long)
+			item.Words, item.Long = others(item.Words), "" // the long text speaks to the owner
 		}
 	}
 	return out
