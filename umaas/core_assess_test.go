@@ -265,11 +265,11 @@ func TestAssessDerivedSets(t *testing.T) {
 }
 
 // TestSEC_28_NeverWiderThanAsked: granted(r) ⊆ asked(r) ∩ registered(r), every granted scope rests on a policy that gives it
-// on that very resource, and the narrower constraint always comes along. 10⁵ cases; UMAAS_ASSESS_CASES for more.
+// on that very resource, and the narrower constraint always comes along. 10⁵ cases; UMAAS_TEST_ASSESS_CASES for more.
 func TestSEC_28_NeverWiderThanAsked(t *testing.T) {
 	t.Parallel()
 	cases := 100_000
-	if n, err := strconv.Atoi(os.Getenv("UMAAS_ASSESS_CASES")); err == nil {
+	if n, err := strconv.Atoi(os.Getenv("UMAAS_TEST_ASSESS_CASES")); err == nil {
 		cases = n
 	}
 	permits, partial := 0, 0
