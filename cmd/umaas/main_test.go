@@ -48,7 +48,7 @@ type said struct {
 // cli runs one command in this process.
 func cli(t *testing.T, in string, args ...string) said {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	var out, errs bytes.Buffer
 	c := root()
