@@ -43,7 +43,7 @@ func wantFormats(t *testing.T, w *world, got []uma.RequiredClaim) {
 // TestDecisions18_PushersAreToldTheFormats: an app marked to push that brings a format nobody takes is told those that count, and
 // goes on with a new ticket; one that is not marked is told the claims endpoint alone (SEC-13, SEC-22).
 func TestDecisions18_PushersAreToldTheFormats(t *testing.T) {
-	w := common(t, "common")
+	w := own(t, demo.Options{})
 	marked, plain := w.pushing(t, "https://wallet.example"), w.foreign(t)
 	for name, app := range map[string]demo.AppIdentity{"marked": marked, "not marked": plain} {
 		ticket := challenged(t, send(t, http.MethodGet, w.World.FHIRBase+"/AllergyIntolerance?patient=grace", nil, http.NoBody))
