@@ -66,7 +66,7 @@ func TestDecisions18_PushersAreToldTheFormats(t *testing.T) {
 // TestSEC_30_ViewCannotEdit: a person asked to let an app see and edit, and let it see. Through the gateway the RPT reads, and
 // every way to write is refused and leaves the record as it was; with the tick for editing the same requests go through.
 func TestSEC_30_ViewCannotEdit(t *testing.T) {
-	w := common(t, "attacked")
+	w := own(t, demo.Options{})
 	const asked = "AllergyIntolerance.cruds Immunization.cruds Patient.read"
 	view := w.give(t, "ravi", asked, "See your allergies").RPT
 	edit := w.give(t, "ravi", asked, "See your allergies", "Add to your allergies", "Change your allergies").RPT
