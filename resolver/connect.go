@@ -10,9 +10,8 @@ import (
 	"strings"
 	"time"
 
-	"rsc.io/qr"
-
 	rs "github.com/umaas/umaas/resourceserver"
+	"github.com/umaas/umaas/umaas/qrpath"
 )
 
 // linksPage is PG-20: a person's links with what they are for and when they were used.
@@ -192,34 +191,11 @@ func (s *Resolver) showNewLink(w http.ResponseWriter, r *http.Request) error {
 		return fmt.Errorf("read link: %w", err)
 	}
 	p := shownPage{frame: s.signedInFrame("Your new link", u, cookie), Link: link.Link}
-	if p.Size, p.Path, err = qrPath(link.Link); err != nil {
+	if p.Size, p.Path, err = qrpath.Path(link.Link); err != nil {
 		return err
 	}
 	s.render(w, r, http.StatusOK, "link.html", p)
 	return nil
-}
-
-// qrPath draws a QR code as one SVG path: runs of dark modules, with the quiet zone of four around.
-func qrPath(text string) (size int, path string, err error) {
-	const quiet = 4
-	code, err := qr.Encode(text, qr.M)
-	if err != nil {
-		return 0, "", fmt.Errorf("QR code: %w", err)
-	}
-	var b strings.Builder
-	for y := range code.Size {
-		for x := 0; x < code.Size; {
-			run := 0
-			for x+run < code.Size && code.Black(x+run, y) {
-				run++
-			}
-			if run > 0 {
-				fmt.Fprintf(&b, "M%d %dh%dv1h-%dz", x+quiet, y+quiet, run, run)
-			}
-			x += run + 1
-		}
-	}
-	return code.Size + 2*quiet, b.String(), nil
 }
 
 // removeLink withdraws a link: from then on it does not exist for anybody. Permissions given on it are the owner's to stop

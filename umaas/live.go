@@ -35,9 +35,13 @@ func (s *Service) liveness(r Reader, g Grant, now time.Time) (liveness, error) {
 	if err := s.people(r, g, &l); err != nil || l.reason != "" {
 		return l, err
 	}
-	if gone, err := signInGone(r, g.Claims); err != nil || gone || unlinked(l.party, g.Claims) {
-		l.reason = ReasonIssuer
+	said, err := counting(r, g.Claims)
+	if err != nil {
 		return l, err
+	}
+	if said.broken || unlinked(l.party, g.Claims) {
+		l.reason = ReasonIssuer // the issuer whose word the grant rests on (SEC-17, SEC-38)
+		return l, nil
 	}
 	if len(g.Permissions) == 0 {
 		if g.Kind == GrantRPT || g.Kind == "" {
@@ -46,15 +50,7 @@ func (s *Service) liveness(r Reader, g Grant, now time.Time) (liveness, error) {
 		return l, nil
 	}
 	q := Question{Now: now, Owner: g.Owner, Client: l.client, PartyAccount: l.party, Language: s.Scopes, purposeKept: true, BreakGlass: g.BreakGlass, Emergency: s.Limits.Emergency}
-	said, err := counting(r, g.Claims)
-	if err != nil {
-		return l, err
-	}
-	if q.Claims, q.Emails = said.claims, said.emails; said.broken {
-		l.reason = ReasonDisabled // the issuer whose word the grant rests on (SEC-17, SEC-38)
-		return l, nil
-	}
-	q.ACR = g.ACR
+	q.Claims, q.Emails, q.ACR = said.claims, said.emails, g.ACR
 	for _, p := range g.Permissions {
 		got, res, err := s.effective(r, q, g, p)
 		if err != nil {

@@ -19,20 +19,16 @@ func mayManage(c Client) error {
 }
 
 // OwnerToken is a verified bearer of the policy API: a person, through an app she let manage her sharing. Only
-// AuthenticateOwner makes one.
+// PresentOwner makes one.
 type OwnerToken struct {
 	Person AccountID
 	Client ClientID
 	Grant  Key
 }
 
-// AuthenticateOwner verifies a bearer of the policy API (SEC-50): 401 invalid_token for what is no live token here, 403
-// insufficient_scope for every other kind: RPT, PAT, tokens of apps. A client that lost the right has no token.
-func (s *Service) AuthenticateOwner(ctx context.Context, value string) (OwnerToken, error) {
-	return s.PresentOwner(ctx, Presentation{Token: value})
-}
-
-// PresentOwner is AuthenticateOwner for a token as it came with a request: one that is bound to a key needs the key (SEC-33).
+// PresentOwner verifies a token of the policy API as it came with a request (SEC-50): 401 invalid_token for what is no live token
+// here, 403 insufficient_scope for every other kind: RPT, PAT, tokens of apps. A client that lost the right has no token, and one
+// that is bound to a key needs the key (SEC-33).
 func (s *Service) PresentOwner(ctx context.Context, p Presentation) (OwnerToken, error) {
 	g, err := s.heldGrant(ctx, p)
 	if err != nil {

@@ -164,8 +164,9 @@ func (s *Service) addresses(endpoint string) []string {
 	return []string{endpoint, s.Binding.MTLSBase + strings.TrimPrefix(endpoint, s.Issuer)}
 }
 
-// PresentPAT is AuthenticatePAT for a token as it came with a request: a bound PAT counts with proof of its key alone, by
-// the scheme it was issued for (RFC 9449 §7.1, RFC 8705 §3; FedAuthz §1.3).
+// PresentPAT verifies a PAT as it came with a request (F-005, F-034, SEC-50): 401 invalid_token for what is no live token here,
+// 403 insufficient_scope for a live one without uma_protection, an RPT for example. A bound PAT counts with proof of its key
+// alone, by the scheme it was issued for (RFC 9449 §7.1, RFC 8705 §3; FedAuthz §1.3).
 func (s *Service) PresentPAT(ctx context.Context, p Presentation) (PAT, error) {
 	g, err := s.heldGrant(ctx, p)
 	if err != nil {
@@ -174,7 +175,8 @@ func (s *Service) PresentPAT(ctx context.Context, p Presentation) (PAT, error) {
 	return patOf(g)
 }
 
-// PresentUserInfo is UserInfo for a token as it came with a request.
+// PresentUserInfo is OpenID Connect Core §5.3 for a token as it came with a request: claims about the person who signed in, as far as
+// the token's scopes go.
 func (s *Service) PresentUserInfo(ctx context.Context, p Presentation) (map[string]any, error) {
 	g, err := s.heldGrant(ctx, p)
 	if err != nil {

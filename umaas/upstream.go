@@ -245,24 +245,12 @@ func upstreamStands(r IssuerReader, sess Session, a Account) error {
 	if !slices.Contains(a.Identities, sess.Upstream) {
 		return ErrNotFound
 	}
-	if gone, err := signInGone(r, []Claim{{Issuer: sess.Upstream.Issuer, Name: claimSignIn}}); err != nil || !gone {
-		return err
+	i, err := r.TrustedIssuer(sess.Upstream.Issuer)
+	if _, err := absent(err); err != nil {
+		return fmt.Errorf("read issuer: %w", err)
 	}
-	return ErrNotFound
-}
-
-// signInGone reports claims that rest on a sign-in at an issuer which is no longer trusted for it.
-func signInGone(r IssuerReader, claims []Claim) (bool, error) {
-	for _, c := range claims {
-		if c.Name != claimSignIn {
-			continue
-		}
-		i, err := r.TrustedIssuer(c.Issuer)
-		if gone, err := absent(err); err != nil {
-			return false, fmt.Errorf("read issuer: %w", err)
-		} else if gone || !i.Trusts(UseSignIn) {
-			return true, nil
-		}
+	if !i.Trusts(UseSignIn) { // absent: the zero issuer, trusted for nothing
+		return ErrNotFound
 	}
-	return false, nil
+	return nil
 }

@@ -11,17 +11,11 @@ import (
 const scopeProtection = uma.ScopeProtection
 
 // PAT is a verified protection API access token: whose resources, at which resource server (FedAuthz §1.3, F-012). Only
-// AuthenticatePAT makes one.
+// PresentPAT makes one.
 type PAT struct {
 	Owner AccountID
 	RS    ClientID
 	Grant Key
-}
-
-// AuthenticatePAT verifies a bearer value as a PAT; one that is bound to a key does not count so (F-005, F-034, SEC-50): 401 invalid_token for what is no live token here, 403
-// insufficient_scope for a live one without uma_protection, an RPT for example.
-func (s *Service) AuthenticatePAT(ctx context.Context, value string) (PAT, error) {
-	return s.PresentPAT(ctx, Presentation{Token: value})
 }
 
 func patOf(g Grant) (PAT, error) {
@@ -31,11 +25,6 @@ func patOf(g Grant) (PAT, error) {
 		return PAT{}, refusal
 	}
 	return PAT{Owner: g.Owner, RS: g.Client, Grant: g.Key}, nil
-}
-
-// UserInfo is OpenID Connect Core §5.3: claims about the person who signed in, as far as the token's scopes go.
-func (s *Service) UserInfo(ctx context.Context, value string) (map[string]any, error) {
-	return s.PresentUserInfo(ctx, Presentation{Token: value})
 }
 
 func (s *Service) userInfoOf(ctx context.Context, g Grant) (map[string]any, error) {

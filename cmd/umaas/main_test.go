@@ -48,7 +48,13 @@ type said struct {
 // cli runs one command in this process.
 func cli(t *testing.T, in string, args ...string) said {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	return cliWithin(t, 30*time.Second, in, args...)
+}
+
+// cliWithin is cli for a command that has more to do.
+func cliWithin(t *testing.T, limit time.Duration, in string, args ...string) said {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
 	var out, errs bytes.Buffer
 	c := root()

@@ -384,8 +384,11 @@ var fedIntrospection = map[string]mutation.Mutation{
 			m["active"] = false
 		}
 	})},
-	"federated.inactive.unknown":     {Handler: fedInactives(func(m map[string]any) { m["active"] = "false" })},
-	"federated.inactive.bare":        {Handler: fedInactives(func(m map[string]any) { m["reason"] = "unknown" })},
+	"federated.inactive.unknown": {Handler: fedInactives(func(m map[string]any) { m["active"] = "false" })},
+	"federated.inactive.bare": {
+		Handler: fedInactives(func(m map[string]any) { m["reason"] = "unknown" }),
+		Also:    []string{"grant.pct.not-for-resource-servers"}, Why: "a PCT is introspected as any value that is no token: both demand a bare answer",
+	},
 	"federated.inactive.other-owner": {Handler: fedTalkative(true)},
 	"federated.inactive.other-rs":    {Handler: fedTalkative(false)},
 	"federated.inactive.no-token": {Handler: mutation.After(fedIntrospected, func(ex *mutation.Exchange) {

@@ -2,15 +2,13 @@ package web
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
 
-	"rsc.io/qr"
-
 	"github.com/umaas/umaas/umaas"
+	"github.com/umaas/umaas/umaas/qrpath"
 )
 
 // invite makes a link (SEC-45). The page that shows it has an address of its own, so that reloading makes no second one; the link
@@ -97,7 +95,7 @@ func (s *Site) invitation(v *visit) error {
 		if key == row.Key.String() && handle != "" && row.Token != "" && v.Request.Method == http.MethodGet {
 			v.dropCookie(s.linkName())
 			d.Link = s.origin() + "/invite/" + url.PathEscape(handle)
-			if d.Size, d.Path, err = qrPath(d.Link); err != nil {
+			if d.Size, d.Path, err = qrpath.Path(d.Link); err != nil {
 				return err
 			}
 		}
@@ -124,29 +122,6 @@ func (s *Site) uninvite(v *visit) error {
 
 // origin is the address of this server as links name it.
 func (s *Site) origin() string { return strings.TrimSuffix(s.Issuer, "/") }
-
-// qrPath draws a QR code as one SVG path: runs of dark modules, with the quiet zone of four around.
-func qrPath(text string) (size int, path string, err error) {
-	const quiet = 4
-	code, err := qr.Encode(text, qr.M)
-	if err != nil {
-		return 0, "", fmt.Errorf("QR code: %w", err)
-	}
-	var b strings.Builder
-	for y := range code.Size {
-		for x := 0; x < code.Size; {
-			run := 0
-			for x+run < code.Size && code.Black(x+run, y) {
-				run++
-			}
-			if run > 0 {
-				fmt.Fprintf(&b, "M%d %dh%dv1h-%dz", x+quiet, y+quiet, run, run)
-			}
-			x += run + 1
-		}
-	}
-	return code.Size + 2*quiet, b.String(), nil
-}
 
 // inviteView is what an invited person sees after she proved who she is.
 type inviteView struct {
